@@ -1,0 +1,216 @@
+import datetime
+
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class DataType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DATA_TYPE_UNSPECIFIED: _ClassVar[DataType]
+    DATA_TYPE_FLOAT32: _ClassVar[DataType]
+    DATA_TYPE_FLOAT64: _ClassVar[DataType]
+    DATA_TYPE_INT64: _ClassVar[DataType]
+    DATA_TYPE_UINT8: _ClassVar[DataType]
+
+class FeedbackKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    FEEDBACK_KIND_UNSPECIFIED: _ClassVar[FeedbackKind]
+    FEEDBACK_KIND_SCALAR: _ClassVar[FeedbackKind]
+
+class SelectionReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SELECTION_REASON_UNSPECIFIED: _ClassVar[SelectionReason]
+    SELECTION_REASON_COLD_START: _ClassVar[SelectionReason]
+    SELECTION_REASON_TOP: _ClassVar[SelectionReason]
+    SELECTION_REASON_RANDOM: _ClassVar[SelectionReason]
+DATA_TYPE_UNSPECIFIED: DataType
+DATA_TYPE_FLOAT32: DataType
+DATA_TYPE_FLOAT64: DataType
+DATA_TYPE_INT64: DataType
+DATA_TYPE_UINT8: DataType
+FEEDBACK_KIND_UNSPECIFIED: FeedbackKind
+FEEDBACK_KIND_SCALAR: FeedbackKind
+SELECTION_REASON_UNSPECIFIED: SelectionReason
+SELECTION_REASON_COLD_START: SelectionReason
+SELECTION_REASON_TOP: SelectionReason
+SELECTION_REASON_RANDOM: SelectionReason
+
+class Tensor(_message.Message):
+    __slots__ = ("dtype", "shape", "data")
+    DTYPE_FIELD_NUMBER: _ClassVar[int]
+    SHAPE_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    dtype: DataType
+    shape: _containers.RepeatedScalarFieldContainer[int]
+    data: bytes
+    def __init__(self, dtype: _Optional[_Union[DataType, str]] = ..., shape: _Optional[_Iterable[int]] = ..., data: _Optional[bytes] = ...) -> None: ...
+
+class CatalogueItem(_message.Message):
+    __slots__ = ("item_id", "title", "attributes")
+    class AttributesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    ITEM_ID_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    item_id: str
+    title: str
+    attributes: _containers.ScalarMap[str, str]
+    def __init__(self, item_id: _Optional[str] = ..., title: _Optional[str] = ..., attributes: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class SlateItem(_message.Message):
+    __slots__ = ("particle_id", "population_index", "x", "reason", "propensity", "predicted_mean", "predicted_std", "png", "item")
+    PARTICLE_ID_FIELD_NUMBER: _ClassVar[int]
+    POPULATION_INDEX_FIELD_NUMBER: _ClassVar[int]
+    X_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    PROPENSITY_FIELD_NUMBER: _ClassVar[int]
+    PREDICTED_MEAN_FIELD_NUMBER: _ClassVar[int]
+    PREDICTED_STD_FIELD_NUMBER: _ClassVar[int]
+    PNG_FIELD_NUMBER: _ClassVar[int]
+    ITEM_FIELD_NUMBER: _ClassVar[int]
+    particle_id: str
+    population_index: int
+    x: Tensor
+    reason: SelectionReason
+    propensity: float
+    predicted_mean: float
+    predicted_std: float
+    png: bytes
+    item: CatalogueItem
+    def __init__(self, particle_id: _Optional[str] = ..., population_index: _Optional[int] = ..., x: _Optional[_Union[Tensor, _Mapping]] = ..., reason: _Optional[_Union[SelectionReason, str]] = ..., propensity: _Optional[float] = ..., predicted_mean: _Optional[float] = ..., predicted_std: _Optional[float] = ..., png: _Optional[bytes] = ..., item: _Optional[_Union[CatalogueItem, _Mapping]] = ...) -> None: ...
+
+class Slate(_message.Message):
+    __slots__ = ("slate_id", "session_id", "items", "round_index", "asked", "surrogate_version", "expires_at")
+    SLATE_ID_FIELD_NUMBER: _ClassVar[int]
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    ROUND_INDEX_FIELD_NUMBER: _ClassVar[int]
+    ASKED_FIELD_NUMBER: _ClassVar[int]
+    SURROGATE_VERSION_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    slate_id: str
+    session_id: str
+    items: _containers.RepeatedCompositeFieldContainer[SlateItem]
+    round_index: int
+    asked: int
+    surrogate_version: str
+    expires_at: _timestamp_pb2.Timestamp
+    def __init__(self, slate_id: _Optional[str] = ..., session_id: _Optional[str] = ..., items: _Optional[_Iterable[_Union[SlateItem, _Mapping]]] = ..., round_index: _Optional[int] = ..., asked: _Optional[int] = ..., surrogate_version: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class SessionConfig(_message.Message):
+    __slots__ = ("prior", "budget", "particles_per_round", "num_particles", "policy", "surrogate", "feedback_kind", "sampling")
+    PRIOR_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_FIELD_NUMBER: _ClassVar[int]
+    PARTICLES_PER_ROUND_FIELD_NUMBER: _ClassVar[int]
+    NUM_PARTICLES_FIELD_NUMBER: _ClassVar[int]
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    SURROGATE_FIELD_NUMBER: _ClassVar[int]
+    FEEDBACK_KIND_FIELD_NUMBER: _ClassVar[int]
+    SAMPLING_FIELD_NUMBER: _ClassVar[int]
+    prior: str
+    budget: int
+    particles_per_round: int
+    num_particles: int
+    policy: str
+    surrogate: str
+    feedback_kind: FeedbackKind
+    sampling: SamplingOptions
+    def __init__(self, prior: _Optional[str] = ..., budget: _Optional[int] = ..., particles_per_round: _Optional[int] = ..., num_particles: _Optional[int] = ..., policy: _Optional[str] = ..., surrogate: _Optional[str] = ..., feedback_kind: _Optional[_Union[FeedbackKind, str]] = ..., sampling: _Optional[_Union[SamplingOptions, _Mapping]] = ...) -> None: ...
+
+class SamplingOptions(_message.Message):
+    __slots__ = ("num_steps", "beta", "corrector", "resampling", "ess_threshold", "integrator", "grid", "seed")
+    NUM_STEPS_FIELD_NUMBER: _ClassVar[int]
+    BETA_FIELD_NUMBER: _ClassVar[int]
+    CORRECTOR_FIELD_NUMBER: _ClassVar[int]
+    RESAMPLING_FIELD_NUMBER: _ClassVar[int]
+    ESS_THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    INTEGRATOR_FIELD_NUMBER: _ClassVar[int]
+    GRID_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    num_steps: int
+    beta: float
+    corrector: str
+    resampling: str
+    ess_threshold: float
+    integrator: str
+    grid: str
+    seed: int
+    def __init__(self, num_steps: _Optional[int] = ..., beta: _Optional[float] = ..., corrector: _Optional[str] = ..., resampling: _Optional[str] = ..., ess_threshold: _Optional[float] = ..., integrator: _Optional[str] = ..., grid: _Optional[str] = ..., seed: _Optional[int] = ...) -> None: ...
+
+class Session(_message.Message):
+    __slots__ = ("session_id", "tenant", "user_id", "config", "created_at", "spent", "reserved", "round_index", "num_events", "surrogate")
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    CONFIG_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    SPENT_FIELD_NUMBER: _ClassVar[int]
+    RESERVED_FIELD_NUMBER: _ClassVar[int]
+    ROUND_INDEX_FIELD_NUMBER: _ClassVar[int]
+    NUM_EVENTS_FIELD_NUMBER: _ClassVar[int]
+    SURROGATE_FIELD_NUMBER: _ClassVar[int]
+    session_id: str
+    tenant: str
+    user_id: str
+    config: SessionConfig
+    created_at: _timestamp_pb2.Timestamp
+    spent: int
+    reserved: int
+    round_index: int
+    num_events: int
+    surrogate: SurrogateVersion
+    def __init__(self, session_id: _Optional[str] = ..., tenant: _Optional[str] = ..., user_id: _Optional[str] = ..., config: _Optional[_Union[SessionConfig, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., spent: _Optional[int] = ..., reserved: _Optional[int] = ..., round_index: _Optional[int] = ..., num_events: _Optional[int] = ..., surrogate: _Optional[_Union[SurrogateVersion, _Mapping]] = ...) -> None: ...
+
+class SurrogateVersion(_message.Message):
+    __slots__ = ("version", "family", "trained_events", "published_at")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    FAMILY_FIELD_NUMBER: _ClassVar[int]
+    TRAINED_EVENTS_FIELD_NUMBER: _ClassVar[int]
+    PUBLISHED_AT_FIELD_NUMBER: _ClassVar[int]
+    version: str
+    family: str
+    trained_events: int
+    published_at: _timestamp_pb2.Timestamp
+    def __init__(self, version: _Optional[str] = ..., family: _Optional[str] = ..., trained_events: _Optional[int] = ..., published_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class PriorCard(_message.Message):
+    __slots__ = ("name", "kind", "data_shape", "decoder", "num_items", "description", "data", "data_licence", "quality", "content_hash")
+    class QualityEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    DATA_SHAPE_FIELD_NUMBER: _ClassVar[int]
+    DECODER_FIELD_NUMBER: _ClassVar[int]
+    NUM_ITEMS_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    DATA_LICENCE_FIELD_NUMBER: _ClassVar[int]
+    QUALITY_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_HASH_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    kind: str
+    data_shape: _containers.RepeatedScalarFieldContainer[int]
+    decoder: str
+    num_items: int
+    description: str
+    data: str
+    data_licence: str
+    quality: _containers.ScalarMap[str, float]
+    content_hash: str
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., data_shape: _Optional[_Iterable[int]] = ..., decoder: _Optional[str] = ..., num_items: _Optional[int] = ..., description: _Optional[str] = ..., data: _Optional[str] = ..., data_licence: _Optional[str] = ..., quality: _Optional[_Mapping[str, float]] = ..., content_hash: _Optional[str] = ...) -> None: ...

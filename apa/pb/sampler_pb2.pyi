@@ -1,0 +1,118 @@
+from apa.pb import common_pb2 as _common_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class SampleRequest(_message.Message):
+    __slots__ = ("request_id", "session_id", "prior", "num_particles", "sampling", "include_particles", "progress_every", "tenant")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    PRIOR_FIELD_NUMBER: _ClassVar[int]
+    NUM_PARTICLES_FIELD_NUMBER: _ClassVar[int]
+    SAMPLING_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_PARTICLES_FIELD_NUMBER: _ClassVar[int]
+    PROGRESS_EVERY_FIELD_NUMBER: _ClassVar[int]
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    session_id: str
+    prior: str
+    num_particles: int
+    sampling: _common_pb2.SamplingOptions
+    include_particles: bool
+    progress_every: int
+    tenant: str
+    def __init__(self, request_id: _Optional[str] = ..., session_id: _Optional[str] = ..., prior: _Optional[str] = ..., num_particles: _Optional[int] = ..., sampling: _Optional[_Union[_common_pb2.SamplingOptions, _Mapping]] = ..., include_particles: _Optional[bool] = ..., progress_every: _Optional[int] = ..., tenant: _Optional[str] = ...) -> None: ...
+
+class SampleResponse(_message.Message):
+    __slots__ = ("sequence", "started", "progress", "chunk", "slate", "finished")
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    STARTED_FIELD_NUMBER: _ClassVar[int]
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_FIELD_NUMBER: _ClassVar[int]
+    SLATE_FIELD_NUMBER: _ClassVar[int]
+    FINISHED_FIELD_NUMBER: _ClassVar[int]
+    sequence: int
+    started: Started
+    progress: Progress
+    chunk: ParticleChunk
+    slate: _common_pb2.Slate
+    finished: Finished
+    def __init__(self, sequence: _Optional[int] = ..., started: _Optional[_Union[Started, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., chunk: _Optional[_Union[ParticleChunk, _Mapping]] = ..., slate: _Optional[_Union[_common_pb2.Slate, _Mapping]] = ..., finished: _Optional[_Union[Finished, _Mapping]] = ...) -> None: ...
+
+class Started(_message.Message):
+    __slots__ = ("run_id", "request_id", "prior", "surrogate_version", "sampling", "num_particles", "replayed")
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    PRIOR_FIELD_NUMBER: _ClassVar[int]
+    SURROGATE_VERSION_FIELD_NUMBER: _ClassVar[int]
+    SAMPLING_FIELD_NUMBER: _ClassVar[int]
+    NUM_PARTICLES_FIELD_NUMBER: _ClassVar[int]
+    REPLAYED_FIELD_NUMBER: _ClassVar[int]
+    run_id: str
+    request_id: str
+    prior: str
+    surrogate_version: str
+    sampling: _common_pb2.SamplingOptions
+    num_particles: int
+    replayed: bool
+    def __init__(self, run_id: _Optional[str] = ..., request_id: _Optional[str] = ..., prior: _Optional[str] = ..., surrogate_version: _Optional[str] = ..., sampling: _Optional[_Union[_common_pb2.SamplingOptions, _Mapping]] = ..., num_particles: _Optional[int] = ..., replayed: _Optional[bool] = ...) -> None: ...
+
+class Progress(_message.Message):
+    __slots__ = ("step", "num_steps", "ess", "log_z", "num_resamplings")
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    NUM_STEPS_FIELD_NUMBER: _ClassVar[int]
+    ESS_FIELD_NUMBER: _ClassVar[int]
+    LOG_Z_FIELD_NUMBER: _ClassVar[int]
+    NUM_RESAMPLINGS_FIELD_NUMBER: _ClassVar[int]
+    step: int
+    num_steps: int
+    ess: float
+    log_z: float
+    num_resamplings: int
+    def __init__(self, step: _Optional[int] = ..., num_steps: _Optional[int] = ..., ess: _Optional[float] = ..., log_z: _Optional[float] = ..., num_resamplings: _Optional[int] = ...) -> None: ...
+
+class ParticleChunk(_message.Message):
+    __slots__ = ("offset", "x", "log_weights", "last")
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    X_FIELD_NUMBER: _ClassVar[int]
+    LOG_WEIGHTS_FIELD_NUMBER: _ClassVar[int]
+    LAST_FIELD_NUMBER: _ClassVar[int]
+    offset: int
+    x: _common_pb2.Tensor
+    log_weights: _common_pb2.Tensor
+    last: bool
+    def __init__(self, offset: _Optional[int] = ..., x: _Optional[_Union[_common_pb2.Tensor, _Mapping]] = ..., log_weights: _Optional[_Union[_common_pb2.Tensor, _Mapping]] = ..., last: _Optional[bool] = ...) -> None: ...
+
+class Finished(_message.Message):
+    __slots__ = ("log_z", "kl_to_prior", "ess_history", "num_resamplings", "unique_ancestors", "clip_events", "queue_seconds", "run_seconds")
+    LOG_Z_FIELD_NUMBER: _ClassVar[int]
+    KL_TO_PRIOR_FIELD_NUMBER: _ClassVar[int]
+    ESS_HISTORY_FIELD_NUMBER: _ClassVar[int]
+    NUM_RESAMPLINGS_FIELD_NUMBER: _ClassVar[int]
+    UNIQUE_ANCESTORS_FIELD_NUMBER: _ClassVar[int]
+    CLIP_EVENTS_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    RUN_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    log_z: float
+    kl_to_prior: float
+    ess_history: _containers.RepeatedScalarFieldContainer[float]
+    num_resamplings: int
+    unique_ancestors: int
+    clip_events: int
+    queue_seconds: float
+    run_seconds: float
+    def __init__(self, log_z: _Optional[float] = ..., kl_to_prior: _Optional[float] = ..., ess_history: _Optional[_Iterable[float]] = ..., num_resamplings: _Optional[int] = ..., unique_ancestors: _Optional[int] = ..., clip_events: _Optional[int] = ..., queue_seconds: _Optional[float] = ..., run_seconds: _Optional[float] = ...) -> None: ...
+
+class ListPriorsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListPriorsResponse(_message.Message):
+    __slots__ = ("priors",)
+    PRIORS_FIELD_NUMBER: _ClassVar[int]
+    priors: _containers.RepeatedCompositeFieldContainer[_common_pb2.PriorCard]
+    def __init__(self, priors: _Optional[_Iterable[_Union[_common_pb2.PriorCard, _Mapping]]] = ...) -> None: ...
