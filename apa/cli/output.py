@@ -1,0 +1,101 @@
+"""What the commands print: tables for people, JSON for scripts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from apa.client import FeedbackResult, SampleResult, SessionView, ShownItem
+
+WIDEST = 10_000
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for scripts.")]
+
+
+def print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2))
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """A table as wide as its content: a pipe has no width of its own, and ids are there to be copied."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, no_wrap=True)
+    for row in rows:
+        table.add_row(*map(str, row))
+    Console(width=WIDEST, markup=False, highlight=False).print(table)
+
+
+def print_pairs(pairs: dict[str, object]) -> None:
+    width = max(map(len, pairs))
+    for name, value in pairs.items():
+        print(f"{name:<{width}}  {value}")
+
+
+def session_json(view: SessionView) -> dict[str, Any]:
+    session = view.session.model_dump(mode="json", exclude={"schema_version"})
+    ledger = view.ledger.model_dump(mode="json")
+    surrogate = view.surrogate.model_dump(mode="json") if view.surrogate else None
+    return session | ledger | {"remaining": view.remaining, "surrogate": surrogate}
+
+
+def sample_json(result: SampleResult) -> dict[str, Any]:
+    """A run without its tensors: `--npy` writes those."""
+    started, finished = result.started, result.finished
+    return {
+        "run_id": started.run_id,
+        "request_id": started.request_id,
+        "surrogate_version": started.surrogate_version,
+        "replayed": started.replayed,
+        "num_particles": started.num_particles,
+        "sampling": started.sampling.model_dump(exclude_none=True),
+        "log_z": finished.log_z,
+        "kl_to_prior": finished.kl_to_prior,
+        "num_resamplings": finished.num_resamplings,
+        "unique_ancestors": finished.unique_ancestors,
+        "clip_events": finished.clip_events,
+        "queue_seconds": finished.queue_seconds,
+        "run_seconds": finished.run_seconds,
+        "slate": None
+        if result.shown is None
+        else {
+            "slate_id": result.shown.slate_id,
+            "session_id": result.shown.session_id,
+            "round_index": result.shown.round_index,
+            "asked": result.shown.asked,
+            "items": [_item_json(item) for item in result.shown.items],
+        },
+    }
+
+
+def result_json(result: FeedbackResult) -> dict[str, Any]:
+    if result.error is not None:
+        error = result.error
+        return {
+            "feedback_id": result.feedback_id,
+            "error": {
+                "kind": type(error).__name__,
+                "message": error.message,
+                "field": error.field,
+                "expected": error.expected,
+                "found": error.found,
+            },
+        }
+    assert result.acknowledgement is not None
+    return result.acknowledgement.model_dump(mode="json")
+
+
+def _item_json(item: ShownItem) -> dict[str, Any]:
+    shown = item.item
+    return {
+        "particle_id": item.particle_id,
+        "reason": item.reason,
+        "propensity": item.propensity,
+        "predicted_mean": item.predicted_mean,
+        "predicted_std": item.predicted_std,
+        "item": {"item_id": shown.item_id, "title": shown.title, **shown.attributes} if shown else None,
+    }

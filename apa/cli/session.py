@@ -1,0 +1,96 @@
+"""`apa session`: create, show, list."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from apa.cli.addresses import Feedback, connect
+from apa.cli.output import Json, print_json, print_pairs, print_table, session_json
+from apa.client import SessionView
+from apa.records.session import PolicyName, SurrogateFamily
+
+app = typer.Typer(no_args_is_help=True, help="Sessions: create, show, list.")
+
+
+@app.command()
+def create(
+    prior: Annotated[str, typer.Argument(help="Name of the prior, e.g. fashion.")],
+    budget: Annotated[int, typer.Option(help="B, answers that the user can be asked for.")],
+    per_round: Annotated[int | None, typer.Option(help="k, particles shown at a time. Default: 8.")] = None,
+    num_particles: Annotated[
+        int | None, typer.Option("-n", "--num-particles", help="N of a run. Default: 32.")
+    ] = None,
+    user: Annotated[str | None, typer.Option(help="Id of the user.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="Id of the tenant.")] = None,
+    surrogate: Annotated[SurrogateFamily | None, typer.Option(help="Default: linear.")] = None,
+    policy: Annotated[PolicyName | None, typer.Option(help="Default: the surrogate's usual one.")] = None,
+    session_id: Annotated[str | None, typer.Option(help="Drawn when left out.")] = None,
+    feedback: Feedback = "",
+    as_json: Json = False,
+) -> None:
+    """Begin one user's session, and print its id."""
+    with connect(feedback=feedback) as apa:
+        view = apa.create_session(
+            prior,
+            budget,
+            user_id=user,
+            tenant=tenant,
+            particles_per_round=per_round,
+            num_particles=num_particles,
+            surrogate=surrogate,
+            policy=policy,
+            session_id=session_id,
+        )
+    print_json(session_json(view)) if as_json else print(view.session_id)
+
+
+@app.command()
+def show(session: str, feedback: Feedback = "", as_json: Json = False) -> None:
+    """Show a session: its settings, its budget, its surrogate."""
+    with connect(feedback=feedback) as apa:
+        view = apa.get_session(session)
+    print_json(session_json(view)) if as_json else print_pairs(_pairs(view))
+
+
+@app.command("list")
+def list_(
+    user: Annotated[str | None, typer.Option(help="Only of this user.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="Only of this tenant.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
+    feedback: Feedback = "",
+    as_json: Json = False,
+) -> None:
+    """List sessions."""
+    with connect(feedback=feedback) as apa:
+        views = apa.list_sessions(tenant=tenant, user_id=user, limit=limit)
+    if as_json:
+        print_json([session_json(view) for view in views])
+        return
+    rows = [
+        (view.session_id, view.session.user_id, view.config.prior, f"{view.spent}/{view.config.budget}")
+        for view in views
+    ]
+    print_table(["session", "user", "prior", "answers"], rows)
+
+
+def _pairs(view: SessionView) -> dict[str, object]:
+    config, surrogate = view.config, view.surrogate
+    created = datetime.fromtimestamp(view.session.created_at, UTC)
+    trained = (
+        f"{surrogate.version}, trained on {surrogate.trained_events} answers" if surrogate else "none yet"
+    )
+    return {
+        "session": view.session_id,
+        "user": view.session.user_id,
+        "tenant": view.session.tenant,
+        "created": f"{created:%Y-%m-%d %H:%M:%S} UTC",
+        "prior": config.prior,
+        "shown": f"{config.particles_per_round} of {config.num_particles} particles a round",
+        "policy": f"{config.policy} on a {config.surrogate} surrogate",
+        "answers": f"{view.spent} of {config.budget}; {view.ledger.reserved} asked and not answered yet",
+        "rounds": view.ledger.round_index,
+        "surrogate": trained,
+    }

@@ -1,0 +1,38 @@
+"""What a recommender backend imports: `Client`, or `AsyncClient` with the same methods.
+
+Everything it returns is plain data with numpy arrays; everything it raises is one of `apa.errors`.
+"""
+
+from apa.client.asynchronous import AsyncClient
+from apa.client.blocking import Client
+from apa.client.results import Particles, SampleResult
+from apa.records.feedback import Acknowledgement, Feedback, ScalarAnswer
+from apa.records.run_events import Finished, ParticleChunk, Progress, RunEvent, Started
+from apa.records.sampling import SamplingOverrides
+from apa.records.session import SurrogateVersion
+from apa.records.shown import CatalogueItem, SessionView, ShownItem, ShownSlate
+from apa.wire.feedback import FeedbackResult
+from apa.wire.prior_cards import LoadedPrior
+
+__all__ = [
+    "Acknowledgement",
+    "AsyncClient",
+    "CatalogueItem",
+    "Client",
+    "Feedback",
+    "FeedbackResult",
+    "Finished",
+    "LoadedPrior",
+    "ParticleChunk",
+    "Particles",
+    "Progress",
+    "RunEvent",
+    "SampleResult",
+    "SamplingOverrides",
+    "ScalarAnswer",
+    "SessionView",
+    "ShownItem",
+    "ShownSlate",
+    "Started",
+    "SurrogateVersion",
+]

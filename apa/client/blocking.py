@@ -1,0 +1,313 @@
+"""The client for ordinary code; threads may share one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from itertools import count
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import grpc
+
+from apa.client import requests
+from apa.client.requests import Answers, Sampling
+from apa.client.results import EventReader, SampleResult, collect, raise_refused, refit_late
+from apa.client.retries import Retries, refit_poll_s
+from apa.pb import feedback_pb2, feedback_pb2_grpc, sampler_pb2, sampler_pb2_grpc
+from apa.records.run_events import RunEvent
+from apa.records.session import SurrogateVersion
+from apa.records.shown import SessionView
+from apa.rpc.call_errors import from_rpc_error
+from apa.rpc.options import MAX_MESSAGE_BYTES, client_options
+from apa.wire.feedback import FeedbackResult, result_from_pb
+from apa.wire.prior_cards import LoadedPrior, prior_from_pb
+from apa.wire.sessions import session_from_pb, surrogate_from_pb
+
+T = TypeVar("T")
+
+
+class Client:
+    """Talks to a sampler and a feedback service.
+
+        with Client(sampler="127.0.0.1:50051", feedback="127.0.0.1:50052") as apa:
+            session = apa.create_session(prior="fashion", budget=80)
+            slate = apa.sample(session.session_id).slate
+            apa.record_feedback(session.session_id, {item.particle_id: 1.0 for item in slate.items})
+
+    Connects at the first call. Every call is safe to repeat, and repeats itself while a server is away.
+
+    Args:
+        sampler, feedback: "host:port".
+        timeout_s: of each call, unless the call says otherwise.
+        retry_for_s: how long a call is repeated while a server is away; 0 never repeats.
+
+    Raises, from every method:
+        InvalidArgument: a value is wrong; the error names the field, what was expected and what was found.
+        Unavailable: a server is away, or a part that it needs.
+        DeadlineExceeded: `timeout_s` passed.
+        ApaError: any other of `apa.errors`, as the methods say.
+    """
+
+    def __init__(
+        self,
+        sampler: str,
+        feedback: str,
+        *,
+        timeout_s: float = 60.0,
+        retry_for_s: float = 10.0,
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
+    ) -> None:
+        options = client_options(max_message_bytes)
+        self._channels = [grpc.insecure_channel(address, options) for address in (sampler, feedback)]
+        self._sampler: Any = sampler_pb2_grpc.SamplerServiceStub(  # type: ignore[no-untyped-call]
+            self._channels[0]
+        )
+        self._feedback: Any = feedback_pb2_grpc.FeedbackServiceStub(  # type: ignore[no-untyped-call]
+            self._channels[1]
+        )
+        self._timeout_s = timeout_s
+        self._retries = Retries(retry_for_s)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connections; running calls are cancelled."""
+        for channel in self._channels:
+            channel.close()
+
+    def create_session(
+        self,
+        prior: str,
+        budget: int,
+        *,
+        user_id: str | None = None,
+        tenant: str | None = None,
+        particles_per_round: int | None = None,
+        num_particles: int | None = None,
+        surrogate: str | None = None,
+        policy: str | None = None,
+        sampling: Sampling = None,
+        session_id: str | None = None,
+        timeout_s: float | None = None,
+    ) -> SessionView:
+        """Begins one user's alignment to one prior.
+
+        Args:
+            prior: its name, e.g. "fashion"; `list_priors` gives those that there are.
+            budget: B, answers that the user can be asked for.
+            particles_per_round: k, shown at a time, at most `num_particles`; 8 when None.
+            num_particles: N of a run; 32 when None.
+            surrogate: "linear" (when None) or "cnn".
+            policy: "ucb" or "epsilon_greedy"; the surrogate's usual one when None.
+            sampling: how its runs are steered unless a call says otherwise.
+            session_id: drawn when None; the same id with the same arguments gives the same session.
+
+        Raises:
+            NotFound: no such prior.
+            AlreadyExists: the id is taken by a session with other arguments.
+        """
+        request = requests.create_session(
+            prior,
+            budget,
+            user_id=user_id,
+            tenant=tenant,
+            particles_per_round=particles_per_round,
+            num_particles=num_particles,
+            surrogate=surrogate,
+            policy=policy,
+            sampling=sampling,
+            session_id=session_id,
+        )
+        response = self._call(self._feedback.CreateSession, request, timeout_s)
+        return session_from_pb(response.session)
+
+    def get_session(self, session_id: str, *, timeout_s: float | None = None) -> SessionView:
+        """A session with its running totals. Raises NotFound."""
+        request = feedback_pb2.GetSessionRequest(session_id=session_id)
+        response = self._call(self._feedback.GetSession, request, timeout_s)
+        return session_from_pb(response.session)
+
+    def list_sessions(
+        self,
+        *,
+        tenant: str | None = None,
+        user_id: str | None = None,
+        limit: int = 100,
+        timeout_s: float | None = None,
+    ) -> list[SessionView]:
+        """At most `limit` sessions; of all tenants and users, or of the given ones."""
+        found: list[SessionView] = []
+        token = ""
+        while len(found) < limit:
+            request = requests.list_sessions(tenant, user_id, limit - len(found), token)
+            page = self._call(self._feedback.ListSessions, request, timeout_s)
+            found += [session_from_pb(session) for session in page.sessions]
+            token = page.next_page_token
+            if not token:
+                break
+        return found[:limit]
+
+    def sample(
+        self,
+        session_id: str | None = None,
+        *,
+        prior: str | None = None,
+        num_particles: int | None = None,
+        sampling: Sampling = None,
+        request_id: str | None = None,
+        include_particles: bool | None = None,
+        tenant: str | None = None,
+        timeout_s: float | None = None,
+    ) -> SampleResult:
+        """One run: the next slate of a session, or unsteered particles of a prior.
+
+        Args:
+            session_id: steer for this session, and show it a slate.
+            prior: instead of a session.
+            num_particles: N; the session's, or the service's default, when None.
+            sampling: what of the session's sampling to replace, e.g. {"beta": 4.0, "seed": 1}.
+            request_id: drawn when None; the same id again gives the same slate, also after a lost connection.
+            include_particles: whether the whole population comes along; when None, only without a session.
+            tenant: without a session, whose share the run counts against.
+
+        Raises:
+            NotFound: no such session or prior.
+            ResourceExhausted: too many runs wait; `retry_after_s` says when to come back.
+            NumericalError: a number became non-finite; a smaller `beta` or more steps may help.
+        """
+        request = requests.sample(
+            session_id,
+            prior=prior,
+            num_particles=num_particles,
+            sampling=sampling,
+            request_id=request_id,
+            include_particles=include_particles,
+            progress_every=0,
+            tenant=tenant,
+        )
+        return self._retried(lambda left_s: collect(self._events(request, left_s)), timeout_s)
+
+    def sample_stream(
+        self,
+        session_id: str | None = None,
+        *,
+        prior: str | None = None,
+        num_particles: int | None = None,
+        sampling: Sampling = None,
+        request_id: str | None = None,
+        include_particles: bool | None = None,
+        progress_every: int = 10,
+        tenant: str | None = None,
+        timeout_s: float | None = None,
+    ) -> Iterator[RunEvent]:
+        """The events of a run as they happen: Started, Progress, ParticleChunk, ShownSlate, Finished.
+
+        To stop reading ends the run. It is not repeated when a server goes away; the same `request_id` does.
+
+        Args:
+            progress_every: steps between two Progress events; 0 for none.
+
+        Others, and what is raised: as for `sample`.
+        """
+        request = requests.sample(
+            session_id,
+            prior=prior,
+            num_particles=num_particles,
+            sampling=sampling,
+            request_id=request_id,
+            include_particles=include_particles,
+            progress_every=progress_every,
+            tenant=tenant,
+        )
+        return self._stream(request, timeout_s)
+
+    def record_feedback(
+        self, session_id: str, answers: Answers, *, check: bool = True, timeout_s: float | None = None
+    ) -> list[FeedbackResult]:
+        """Records what the user answered: durable once this returns.
+
+        Args:
+            answers: rewards by particle id, -1e6 to 1e6; or `Feedback` with ids of the caller's own.
+            check: raise when an answer was refused, after the others were recorded; else read `error` of
+                each result.
+
+        Returns:
+            One result for each answer, in order.
+
+        Raises:
+            NotFound: no such session, or a particle unknown or expired.
+            FailedPrecondition: the budget is spent.
+            AlreadyExists: the particle has another answer.
+        """
+        request = requests.record_feedback(session_id, answers)
+        response = self._call(self._feedback.RecordFeedback, request, timeout_s)
+        results = [result_from_pb(result) for result in response.results]
+        if check:
+            raise_refused(results)
+        return results
+
+    def wait_for_refit(self, session_id: str, timeout_s: float = 30.0) -> SessionView:
+        """The session once its surrogate has seen every answer recorded so far.
+
+        Raises:
+            DeadlineExceeded: not within `timeout_s`; the trainer may be down or busy.
+            NotFound: no such session.
+        """
+        deadline = time.monotonic() + timeout_s
+        for attempt in count():
+            view = self.get_session(session_id)
+            if view.is_fitted:
+                break
+            if time.monotonic() >= deadline:
+                raise refit_late(view, timeout_s)
+            time.sleep(refit_poll_s(attempt))
+        return view
+
+    def list_priors(self, *, timeout_s: float | None = None) -> list[LoadedPrior]:
+        """The priors that the sampler serves."""
+        response = self._call(self._sampler.ListPriors, sampler_pb2.ListPriorsRequest(), timeout_s)
+        return [prior_from_pb(card) for card in response.priors]
+
+    def list_surrogates(self, session_id: str, *, timeout_s: float | None = None) -> list[SurrogateVersion]:
+        """The versions kept of a session's surrogate, newest first. Raises NotFound."""
+        request = feedback_pb2.ListSurrogatesRequest(session_id=session_id)
+        response = self._call(self._feedback.ListSurrogates, request, timeout_s)
+        return [surrogate_from_pb(version) for version in response.surrogates]
+
+    def _stream(self, request: Any, timeout_s: float | None) -> Iterator[RunEvent]:
+        try:
+            yield from self._events(request, self._timeout_s if timeout_s is None else timeout_s)
+        except grpc.RpcError as error:
+            raise from_rpc_error(error) from error
+
+    def _events(self, request: Any, timeout_s: float) -> Iterator[RunEvent]:
+        reader = EventReader()
+        call = self._sampler.Sample(request, timeout=timeout_s)
+        try:
+            for response in call:
+                yield reader.read(response)
+        finally:
+            call.cancel()
+
+    def _call(self, method: Any, request: Any, timeout_s: float | None) -> Any:
+        return self._retried(lambda left_s: method(request, timeout=left_s), timeout_s)
+
+    def _retried(self, call: Callable[[float], T], timeout_s: float | None) -> T:
+        """`call(seconds left)`, again while a server is away."""
+        limit_s = self._timeout_s if timeout_s is None else timeout_s
+        started = time.monotonic()
+        attempt = 0
+        while True:
+            try:
+                return call(max(0.0, limit_s - (time.monotonic() - started)))
+            except grpc.RpcError as error:
+                delay_s = self._retries.delay_s(error, attempt, time.monotonic() - started)
+            time.sleep(delay_s)
+            attempt += 1

@@ -1,0 +1,129 @@
+"""Builds requests. Ids are drawn here, before the first attempt: a repeated call repeats its id."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from apa.errors import InvalidArgument
+from apa.pb import feedback_pb2, sampler_pb2
+from apa.records.feedback import Feedback
+from apa.records.sampling import SamplingOverrides
+from apa.records.session import SessionConfig
+from apa.records.validation import validated
+from apa.wire.feedback import feedback_to_pb
+from apa.wire.sampling import options_to_pb
+from apa.wire.sessions import config_to_pb
+
+Sampling = SamplingOverrides | Mapping[str, Any] | None
+"""How a run is steered, by name, e.g. {"beta": 4.0, "seed": 1}; None leaves everything to the session."""
+Answers = Mapping[str, float] | Sequence[Feedback]
+"""Rewards by particle id, or whole answers with ids of the caller's own."""
+
+ANSWERS = uuid.UUID("5d2cf5c4-8f0c-5b5e-9a3b-6c1f0c2f5a11")
+"""Name space of the feedback ids that the client makes."""
+PAGE_SIZE = 100
+
+
+def create_session(
+    prior: str,
+    budget: int,
+    *,
+    user_id: str | None,
+    tenant: str | None,
+    particles_per_round: int | None,
+    num_particles: int | None,
+    surrogate: str | None,
+    policy: str | None,
+    sampling: Sampling,
+    session_id: str | None,
+) -> feedback_pb2.CreateSessionRequest:
+    """Raises InvalidArgument for what no server would take."""
+    optional = {
+        "particles_per_round": particles_per_round,
+        "num_particles": num_particles,
+        "surrogate": surrogate,
+        "policy": policy,
+    }
+    given = {name: value for name, value in optional.items() if value is not None}
+    overrides = _overrides(sampling)
+    config = validated(SessionConfig, {"prior": prior, "budget": budget, "sampling": overrides, **given})
+    return feedback_pb2.CreateSessionRequest(
+        session_id=session_id or new_id(), tenant=tenant, user_id=user_id, config=config_to_pb(config)
+    )
+
+
+def sample(
+    session_id: str | None,
+    *,
+    prior: str | None,
+    num_particles: int | None,
+    sampling: Sampling,
+    request_id: str | None,
+    include_particles: bool | None,
+    progress_every: int,
+    tenant: str | None,
+) -> sampler_pb2.SampleRequest:
+    """Raises InvalidArgument unless one of session and prior is given, and N can be a number."""
+    if bool(session_id) == bool(prior):
+        raise InvalidArgument(
+            "a run is of a session or of a prior",
+            field="session_id",
+            expected="one of session_id and prior",
+            found="both" if prior else "neither",
+        )
+    if num_particles is not None and (type(num_particles) is not int or not 1 <= num_particles < 2**32):
+        raise InvalidArgument(
+            "the number of particles is out of range",
+            field="num_particles",
+            expected="a whole number of at least 1",
+            found=repr(num_particles),
+        )
+    return sampler_pb2.SampleRequest(
+        request_id=request_id or new_id(),
+        session_id=session_id,
+        prior=prior,
+        num_particles=num_particles,
+        sampling=options_to_pb(_overrides(sampling)),
+        # Without a session there is no slate: the particles are all there is to see.
+        include_particles=not session_id if include_particles is None else include_particles,
+        progress_every=progress_every,
+        tenant=tenant,
+    )
+
+
+def record_feedback(session_id: str, answers: Answers) -> feedback_pb2.RecordFeedbackRequest:
+    """Raises InvalidArgument for an empty id or a reward that is not finite."""
+    if isinstance(answers, Mapping):
+        events = [_feedback(session_id, particle_id, reward) for particle_id, reward in answers.items()]
+    else:
+        events = list(answers)
+    return feedback_pb2.RecordFeedbackRequest(events=[feedback_to_pb(event) for event in events])
+
+
+def list_sessions(
+    tenant: str | None, user_id: str | None, limit: int, page_token: str
+) -> feedback_pb2.ListSessionsRequest:
+    return feedback_pb2.ListSessionsRequest(
+        tenant=tenant, user_id=user_id, page_size=min(limit, PAGE_SIZE), page_token=page_token
+    )
+
+
+def new_id() -> str:
+    return uuid.uuid4().hex
+
+
+def _feedback(session_id: str, particle_id: str, reward: float) -> Feedback:
+    """A particle is answered once, so its answer's id follows from it: to answer again the same is harmless,
+    also for a caller that starts over without knowing what had arrived."""
+    feedback_id = uuid.uuid5(ANSWERS, f"{session_id}/{particle_id}").hex
+    answer = {"particle_id": particle_id, "reward": reward}
+    given = {"feedback_id": feedback_id, "session_id": session_id, "answer": answer}
+    return validated(Feedback, given)
+
+
+def _overrides(sampling: Sampling) -> SamplingOverrides:
+    if isinstance(sampling, SamplingOverrides):
+        return sampling
+    return validated(SamplingOverrides, sampling or {}, field="sampling")

@@ -1,0 +1,126 @@
+"""Every Redis key, built in one place.
+
+Keys of a session carry its shard as a hash tag (`{s17}`), so that they and the shard's due set share a
+cluster slot and one script can touch them all. Nothing else in the project spells a key.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+NUM_SHARDS = 64
+PUBLISHED_CHANNEL = "apa:published"
+"""Pub/sub hint that a surrogate was published; the message is the session id."""
+
+
+def shard_of(session_id: str) -> int:
+    """The shard of a session, stable across releases and languages (CRC-32 of the id)."""
+    return zlib.crc32(session_id.encode()) % NUM_SHARDS
+
+
+def shard_tag(shard: int) -> str:
+    return f"{{s{shard}}}"
+
+
+def _of(session_id: str, what: str) -> str:
+    return f"apa:{shard_tag(shard_of(session_id))}:{what}:{session_id}"
+
+
+def session(session_id: str) -> str:
+    """String: the Session record as JSON."""
+    return _of(session_id, "session")
+
+
+def _part(session_id: str, what: str, part_id: str) -> str:
+    # No id contains "/", so no session's part can be spelled as another session's.
+    return f"{_of(session_id, what)}/{part_id}"
+
+
+def sessions(shard: int) -> str:
+    """Sorted set, all scores 0: the shard's sessions as `tenant/user/session id`, found by prefix."""
+    return f"apa:{shard_tag(shard)}:sessions"
+
+
+def ledger(session_id: str) -> str:
+    """Hash: budget, spent, reserved, round_index, num_events."""
+    return _of(session_id, "ledger")
+
+
+def events(session_id: str) -> str:
+    """List: accepted feedback events as JSON, in order; its length is the training watermark."""
+    return _of(session_id, "events")
+
+
+def receipts(session_id: str) -> str:
+    """Hash: feedback id -> digest of its payload, its sequence, and what was spent after it."""
+    return _of(session_id, "receipts")
+
+
+def answered(session_id: str) -> str:
+    """Hash: particle id -> feedback id of its answer."""
+    return _of(session_id, "answered")
+
+
+def open_slates(session_id: str) -> str:
+    """Sorted set: slates that still reserve budget, by expiry."""
+    return _of(session_id, "open_slates")
+
+
+def unanswered(session_id: str) -> str:
+    """Hash: slate id -> answers still reserved."""
+    return _of(session_id, "unanswered")
+
+
+def making(session_id: str) -> str:
+    """Hash: slate id -> request id, of slates reserved but not stored yet."""
+    return _of(session_id, "making")
+
+
+def request(session_id: str, request_id: str) -> str:
+    """String with a lifetime: the request's slate id, so that repeating the request replays its slate."""
+    return _part(session_id, "request", request_id)
+
+
+def slate(session_id: str, slate_id: str) -> str:
+    """String with a lifetime: the Slate record as JSON."""
+    return _part(session_id, "slate", slate_id)
+
+
+def particle(session_id: str, particle_id: str) -> str:
+    """Hash with a lifetime until it is answered: slate id, dtype, shape, data of a shown particle."""
+    return _part(session_id, "particle", particle_id)
+
+
+def shown_items(session_id: str) -> str:
+    """Set: catalogue items shown in this session."""
+    return _of(session_id, "shown_items")
+
+
+def due(shard: int) -> str:
+    """Sorted set: sessions due for a refit, by the time they became so."""
+    return f"apa:{shard_tag(shard)}:due"
+
+
+def lease(session_id: str) -> str:
+    """Hash with a lifetime: owner and fencing token of the refit under way."""
+    return _of(session_id, "lease")
+
+
+def fence(session_id: str) -> str:
+    """Counter: the last fencing token handed out."""
+    return _of(session_id, "fence")
+
+
+def surrogate_pointer(session_id: str) -> str:
+    """Hash: version, trained_events and SurrogateVersion record of the current surrogate."""
+    return _of(session_id, "surrogate")
+
+
+def surrogate_versions(session_id: str) -> str:
+    """List: SurrogateVersion records as JSON, newest first."""
+    return _of(session_id, "surrogates")
+
+
+def surrogate_blob(session_id: str, version: str) -> str:
+    """String: the safetensors artifact."""
+    return _part(session_id, "blob", version)

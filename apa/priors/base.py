@@ -1,0 +1,72 @@
+"""The signature that every prior is adapted to: one call gives the denoised estimate and the features."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+from torch import Tensor
+
+from apa.priors.catalogue import Catalogue
+from apa.priors.schedule import VPSchedule
+from apa.records.prior_card import PriorCard
+
+
+class Denoised(NamedTuple):
+    """What the denoiser says of a batch.
+
+    Attributes:
+        x_0_hat: (N, *data_shape), the posterior mean of the data given x_t.
+        features: (N, F), the denoiser's middle activations; F = 0 columns when the prior has none.
+    """
+
+    x_0_hat: Tensor
+    features: Tensor
+
+
+class Prior(ABC):
+    """A base diffusion model q_t with its data space.
+
+    Attributes:
+        card: what is known about it.
+        schedule: the noise path.
+        content_hash: hex digest of its parameters; artifacts fitted on its features name it.
+        catalogue: the items that particles are shown as; None unless the card's decoder is `catalogue`.
+    """
+
+    card: PriorCard
+    schedule: VPSchedule
+    content_hash: str
+    catalogue: Catalogue | None = None
+
+    @property
+    def data_shape(self) -> tuple[int, ...]:
+        return self.card.data_shape
+
+    @property
+    def feature_dim(self) -> int:
+        return self.card.feature_dim
+
+    @abstractmethod
+    def denoise(self, x_t: Tensor, t: Tensor) -> Denoised:
+        """The denoised estimate and the features, differentiable in x_t and in t.
+
+        Args:
+            x_t: (N, *data_shape).
+            t: (N,), each particle's own time in (0, 1].
+        """
+
+    def features(self, x_t: Tensor, t: Tensor) -> Tensor:
+        """(N, F), only the features; models override it to skip the decoder half."""
+        return self.denoise(x_t, t).features
+
+    def score(self, x_t: Tensor, t: Tensor) -> Tensor:
+        """(N, *data_shape), grad log q_t(x_t) = (a x_0_hat - x_t) / s^2 (Tweedie)."""
+        return self.score_of(x_t, t, self.denoise(x_t, t).x_0_hat)
+
+    def score_of(self, x_t: Tensor, t: Tensor, x_0_hat: Tensor) -> Tensor:
+        """The score from an x_0_hat already computed."""
+        shape = (-1,) + (1,) * (x_t.dim() - 1)
+        a = self.schedule.scale(t).reshape(shape)
+        s = self.schedule.std(t).reshape(shape)
+        return (a * x_0_hat - x_t) / (s * s)

@@ -1,0 +1,89 @@
+"""What a run says while it goes: Started, Progress, ParticleChunk, the slate, Finished."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apa.records.sampling import SamplingOverrides
+from apa.records.shown import ShownSlate
+
+
+@dataclass(frozen=True)
+class Started:
+    """The first event.
+
+    Attributes:
+        surrogate_version: what steers the run; "" for the unsteered prior.
+        sampling: what the options resolved to, the seed included.
+        num_particles: N.
+        replayed: the slate was stored by an earlier call with this request id; nothing is computed.
+    """
+
+    run_id: str
+    request_id: str
+    prior: str
+    surrogate_version: str
+    sampling: SamplingOverrides
+    num_particles: int
+    replayed: bool = False
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the run is.
+
+    Attributes:
+        ess: effective sample size, 1 to N.
+        log_z: estimate of log Z so far; None where the corrector has none.
+    """
+
+    step: int
+    num_steps: int
+    ess: float
+    log_z: float | None
+    num_resamplings: int
+
+
+@dataclass(frozen=True)
+class ParticleChunk:
+    """Some rows of the population.
+
+    Attributes:
+        offset: row of the first particle.
+        x: (n, *data_shape).
+        log_weights: (n,), unnormalised.
+        last: no chunk follows.
+    """
+
+    offset: int
+    x: NDArray[np.float32]
+    log_weights: NDArray[np.float64]
+    last: bool
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The last event.
+
+    Attributes:
+        log_z: log E_q[exp(beta r)]; None for correctors without one.
+        kl_to_prior: in nats; None for correctors without one.
+        ess_history: one entry per step.
+        clip_events: reward gradients that were clipped.
+        queue_seconds, run_seconds: before and after the first step.
+    """
+
+    log_z: float | None
+    kl_to_prior: float | None
+    ess_history: tuple[float, ...]
+    num_resamplings: int
+    unique_ancestors: int
+    clip_events: int
+    queue_seconds: float
+    run_seconds: float
+
+
+RunEvent = Started | Progress | ParticleChunk | ShownSlate | Finished

@@ -1,0 +1,57 @@
+"""How a run is computed: the one config that callers, sessions and the engine share."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+CorrectorName = Literal["fkc", "twisted", "clipped", "guidance", "none"]
+ResamplingName = Literal["systematic", "stratified", "multinomial"]
+IntegratorName = Literal["euler_maruyama", "ancestral"]
+GridName = Literal["uniform", "log_snr"]
+
+
+class SamplingConfig(BaseModel):
+    """Every knob of one run. Times are of the path: t = 1 is noise, t = 0 data."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    num_steps: int = Field(default=100, ge=1, le=1000)
+    """Steps from t_start to t_end."""
+    beta: float = Field(default=1.0, ge=-1e4, le=1e4, allow_inf_nan=False)
+    """Inverse temperature at the data end; it grows linearly from 0 at t_start."""
+    corrector: CorrectorName = "fkc"
+    """Which drift and which weights: see sampler_service/correctors."""
+    resampling: ResamplingName = "systematic"
+    ess_threshold: float = Field(default=0.5, ge=0.0, le=1.0)
+    """Resample when ESS < ess_threshold * N; 0 never resamples."""
+    integrator: IntegratorName = "euler_maruyama"
+    grid: GridName = "uniform"
+    """Uniform in t, or uniform in log-SNR."""
+    t_start: float = Field(default=1.0, gt=0.0, le=1.0)
+    t_end: float = Field(default=1e-3, gt=0.0, lt=1.0)
+    """Where the grid stops, short of t = 0, where the noise vanishes."""
+    seed: int | None = Field(default=None, ge=0, le=2**63 - 1)
+    """Seed of the run; drawn by the caller's generator or by the service when None."""
+
+    def merged(self, overrides: SamplingOverrides | None) -> Self:
+        """This config with every field that `overrides` names replaced, validated again."""
+        if overrides is None:
+            return self
+        return type(self).model_validate(self.model_dump() | overrides.model_dump(exclude_none=True))
+
+
+class SamplingOverrides(BaseModel):
+    """The same knobs, each of which may be left to someone else's default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    num_steps: int | None = Field(default=None, ge=1, le=1000)
+    beta: float | None = Field(default=None, ge=-1e4, le=1e4, allow_inf_nan=False)
+    corrector: CorrectorName | None = None
+    resampling: ResamplingName | None = None
+    ess_threshold: float | None = Field(default=None, ge=0.0, le=1.0)
+    integrator: IntegratorName | None = None
+    grid: GridName | None = None
+    seed: int | None = Field(default=None, ge=0, le=2**63 - 1)

@@ -1,0 +1,55 @@
+"""Shown particles: one key each, so that no script ever copies a tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import redis
+from redis.typing import EncodableT
+
+from apa import keys
+from apa.errors import DataLoss, NotFound
+from apa.records.particle import Particle
+from apa.store.lua import text
+
+DTYPE = "<f4"
+
+
+def queue_write(
+    pipeline: redis.client.Pipeline, session_id: str, particle: Particle, expires_ms: int
+) -> None:
+    """Queues the write of one particle that expires at `expires_ms` of the Unix epoch."""
+    key = keys.particle(session_id, particle.particle_id)
+    fields: dict[EncodableT, EncodableT] = {
+        "slate_id": particle.slate_id,
+        "dtype": DTYPE,
+        "shape": ",".join(str(length) for length in particle.x.shape),
+        "data": particle.x.astype(DTYPE).tobytes(),
+    }
+    pipeline.hset(key, mapping=fields)
+    pipeline.pexpireat(key, expires_ms)
+
+
+def read(client: redis.Redis, session_id: str, particle_ids: Sequence[str]) -> list[Particle]:
+    pipeline = client.pipeline(transaction=False)
+    for particle_id in particle_ids:
+        pipeline.hgetall(keys.particle(session_id, particle_id))
+    rows = zip(particle_ids, pipeline.execute(), strict=True)
+    return [_decoded(particle_id, fields) for particle_id, fields in rows]
+
+
+def _decoded(particle_id: str, fields: dict[bytes, bytes]) -> Particle:
+    if not fields:
+        raise NotFound(
+            "no such particle, or it has expired",
+            field="particle_id",
+            expected="a particle that was shown in this session",
+            found=particle_id,
+        )
+    try:
+        shape = tuple(int(length) for length in text(fields[b"shape"]).split(",") if length)
+        x = np.frombuffer(fields[b"data"], dtype=text(fields[b"dtype"])).reshape(shape)
+        return Particle(particle_id, text(fields[b"slate_id"]), x.astype(np.float32))
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataLoss("a stored particle cannot be read", field="particle_id", found=particle_id) from error

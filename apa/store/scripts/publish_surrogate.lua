@@ -1,0 +1,38 @@
+-- Makes a surrogate current unless a newer refit was begun or published.
+-- KEYS: pointer, versions, fence, blob.
+-- ARGV: session id, version, trained events, record, token, versions to keep, prefix of blob keys, channel
+local session_id, version, trained, record = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local token, keep, prefix = ARGV[5], tonumber(ARGV[6]), ARGV[7]
+
+local stored = redis.call('LRANGE', KEYS[2], 0, -1)
+local same
+for _, other in ipairs(stored) do
+  if cjson.decode(other).version == version then
+    same = other
+  end
+end
+
+local newest = tonumber(redis.call('HGET', KEYS[1], 'trained_events')) or 0
+if redis.call('GET', KEYS[3]) ~= token or trained < newest then
+  if not same then
+    redis.call('DEL', KEYS[4])
+  end
+  return 'superseded'
+end
+-- Another publisher of the same contents may have been refused, and removed them, since they were validated.
+if redis.call('EXISTS', KEYS[4]) == 0 then
+  return 'no_blob'
+end
+
+redis.call('HSET', KEYS[1], 'version', version, 'trained_events', trained, 'record', record)
+if same then
+  redis.call('LREM', KEYS[2], 0, same)
+end
+redis.call('LPUSH', KEYS[2], record)
+for _, old in ipairs(redis.call('LRANGE', KEYS[2], keep, -1)) do
+  -- Not among KEYS, but of the same session and so of the same cluster slot.
+  redis.call('DEL', prefix .. cjson.decode(old).version)
+end
+redis.call('LTRIM', KEYS[2], 0, keep - 1)
+redis.call('PUBLISH', ARGV[8], session_id)
+return 'published'

@@ -1,0 +1,196 @@
+"""Slates: budget is reserved before a run, and the shown particles are stored after it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import redis
+
+from apa import keys
+from apa.errors import FailedPrecondition, InvalidArgument, NotFound, Unavailable
+from apa.records.particle import Particle
+from apa.records.slate import Slate
+from apa.store import particles
+from apa.store.connection import guarded
+from apa.store.lua import budget_keys, budget_script, milliseconds, text
+from apa.store.stored import loaded, unknown_session
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """What a run may ask. With a `replay` nothing is reserved: the request was answered before."""
+
+    session_id: str
+    slate_id: str
+    asked: int
+    """min(k, B - spent - reserved); 0 once the budget is spent."""
+    round_index: int
+    replay: Slate | None = None
+
+
+class SlateStore:
+    """Stores slates.
+
+    Args:
+        late_answers_s: how long an expired slate's particles may still be answered, from budget that is
+            free by then.
+    """
+
+    def __init__(self, client: redis.Redis, *, late_answers_s: float = 600.0) -> None:
+        self._client = client
+        self._late_answers_s = late_answers_s
+        self._reserve = budget_script(client, "reserve_slate")
+        self._confirm = budget_script(client, "confirm_slate")
+        self._release = budget_script(client, "release_slate")
+
+    @guarded
+    def reserve(
+        self, session_id: str, request_id: str, slate_id: str, k: int, lifetime_s: float
+    ) -> Reservation:
+        """Reserves up to k answers for a slate that will be stored within `lifetime_s`.
+
+        Raises:
+            NotFound: no such session.
+            Unavailable: the same request is being worked on by another call.
+        """
+        status, *found = self._reserve(
+            keys=[*budget_keys(session_id), keys.request(session_id, request_id)],
+            args=[slate_id, request_id, k, milliseconds(lifetime_s)],
+        )
+        match text(status):
+            case "reserved":
+                asked, round_index = found
+                return Reservation(session_id, slate_id, asked, round_index)
+            case "made":
+                return self._replay(session_id, text(found[0]))
+            case "being_made":
+                raise _being_made(request_id)
+            case _:
+                raise unknown_session(session_id)
+
+    def _replay(self, session_id: str, slate_id: str) -> Reservation:
+        slate = self.slate(session_id, slate_id)
+        return Reservation(session_id, slate_id, slate.asked, slate.round_index, replay=slate)
+
+    @guarded
+    def put(self, slate: Slate, shown: Sequence[Particle]) -> Slate:
+        """Stores a reserved slate and its particles; returns it with its times on the store's clock.
+
+        It lives for `expires_at - created_at` from now. What it asks less than was reserved is given back.
+
+        Raises:
+            FailedPrecondition: the reservation was released or has expired.
+            InvalidArgument: the slate asks more than was reserved, or more than it shows.
+        """
+        _check_items(slate, shown)
+        stored = self._dated(slate)
+        late_ms = milliseconds(stored.expires_at + self._late_answers_s)
+        pipeline = self._client.pipeline(transaction=True)
+        for particle in shown:
+            particles.queue_write(pipeline, slate.session_id, particle, late_ms)
+        self._queue_confirmation(pipeline, stored)
+        status, *found = pipeline.execute()[-1]
+        if text(status) == "ok":
+            return stored
+        # The particles were written beside the refusal; nobody was told of them, but they could be answered.
+        self._client.delete(*(keys.particle(slate.session_id, particle.particle_id) for particle in shown))
+        if text(status) == "lost":
+            raise _reservation_lost(slate.slate_id)
+        raise _asks_too_much(slate.asked, limit=found[0])
+
+    def _dated(self, slate: Slate) -> Slate:
+        seconds, microseconds = self._client.time()
+        now = seconds + microseconds / 1e6
+        lifetime_s = slate.expires_at - slate.created_at
+        return slate.model_copy(update={"created_at": now, "expires_at": now + lifetime_s})
+
+    def _queue_confirmation(self, pipeline: redis.client.Pipeline, slate: Slate) -> None:
+        session_id = slate.session_id
+        self._confirm(
+            keys=[
+                *budget_keys(session_id),
+                keys.request(session_id, slate.request_id),
+                keys.slate(session_id, slate.slate_id),
+                keys.shown_items(session_id),
+            ],
+            args=[
+                slate.slate_id,
+                slate.model_dump_json(),
+                slate.asked,
+                milliseconds(slate.expires_at),
+                *(item.item_id for item in slate.items if item.item_id is not None),
+            ],
+            client=pipeline,
+        )
+
+    @guarded
+    def release(self, session_id: str, slate_id: str) -> None:
+        """Gives back a reservation whose run failed or was cancelled; the request may then be tried again.
+
+        Nothing happens to a slate that was stored, or whose reservation has expired.
+        """
+        request_id = self._client.hget(keys.making(session_id), slate_id)
+        if request_id is not None:
+            request_key = keys.request(session_id, text(request_id))
+            self._release(keys=[*budget_keys(session_id), request_key], args=[slate_id])
+
+    @guarded
+    def slate(self, session_id: str, slate_id: str) -> Slate:
+        """Raises NotFound, also when it has expired."""
+        raw = self._client.get(keys.slate(session_id, slate_id))
+        if raw is None:
+            raise NotFound(
+                "no such slate, or it has expired", field="slate_id", expected="an open slate", found=slate_id
+            )
+        return loaded(Slate, raw)
+
+    @guarded
+    def shown_items(self, session_id: str) -> set[str]:
+        """Catalogue items shown in this session so far."""
+        return {text(item) for item in self._client.smembers(keys.shown_items(session_id))}
+
+    @guarded
+    def particles(self, session_id: str, particle_ids: Sequence[str]) -> list[Particle]:
+        """The shown particles, in the order asked for. Raises NotFound naming the first that is gone."""
+        return particles.read(self._client, session_id, particle_ids)
+
+
+def _check_items(slate: Slate, shown: Sequence[Particle]) -> None:
+    if [item.particle_id for item in slate.items] != [particle.particle_id for particle in shown]:
+        raise InvalidArgument(
+            "the particles are not those of the slate",
+            field="particles",
+            expected="one for each item, in order",
+            found=f"{len(shown)} particles, {len(slate.items)} items",
+        )
+    if any(particle.x.dtype != np.float32 for particle in shown):
+        raise InvalidArgument("a particle has another dtype", field="particles.x", expected="float32")
+    if slate.asked > len(slate.items):
+        raise _asks_too_much(slate.asked, limit=len(slate.items))
+
+
+def _asks_too_much(asked: int, limit: int) -> InvalidArgument:
+    return InvalidArgument(
+        "the slate asks more than it may", field="slate.asked", expected=f"at most {limit}", found=str(asked)
+    )
+
+
+def _reservation_lost(slate_id: str) -> FailedPrecondition:
+    return FailedPrecondition(
+        "the slate's reservation was released or has expired",
+        field="slate_id",
+        expected="a slate that is still being made; repeat the request to make another",
+        found=slate_id,
+    )
+
+
+def _being_made(request_id: str) -> Unavailable:
+    return Unavailable(
+        "the slate of this request is being made by another call",
+        field="request_id",
+        expected="a request that is not under way",
+        found=request_id,
+        retry_after_s=1.0,
+    )

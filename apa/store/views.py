@@ -1,0 +1,39 @@
+"""Sessions as callers see them: record, totals and current surrogate, many in one round trip."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import redis
+
+from apa import keys
+from apa.records.session import Session, SurrogateVersion
+from apa.records.shown import SessionView
+from apa.store.connection import guarded
+from apa.store.lua import budget_keys, budget_script
+from apa.store.sessions import ledger_of
+from apa.store.stored import loaded
+
+
+class SessionViews:
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self._ledger = budget_script(client, "read_ledger")
+
+    @guarded
+    def of(self, sessions: Sequence[Session]) -> list[SessionView]:
+        """A view of each stored session, in order; one that is gone by now is left out."""
+        pipeline = self._client.pipeline(transaction=False)
+        for session in sessions:
+            self._ledger(keys=budget_keys(session.session_id), client=pipeline)
+            pipeline.hget(keys.surrogate_pointer(session.session_id), "record")
+        replies = pipeline.execute()
+        rows = zip(sessions, replies[::2], replies[1::2], strict=True)
+        return [view for row in rows if (view := _view(*row)) is not None]
+
+
+def _view(session: Session, totals: list[bytes | int], surrogate: bytes | None) -> SessionView | None:
+    ledger = ledger_of(totals)
+    if ledger is None:
+        return None
+    return SessionView(session, ledger, None if surrogate is None else loaded(SurrogateVersion, surrogate))

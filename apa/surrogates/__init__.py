@@ -1,0 +1,18 @@
+"""The learned reward of a session: its families, their artifact, and many users' heads as one batch."""
+
+from apa.surrogates.artifact import load, version_of
+from apa.surrogates.base import Prediction, Surrogate
+from apa.surrogates.cnn import CnnSurrogate
+from apa.surrogates.linear import LinearSurrogate
+from apa.surrogates.stacked import StackedLinear, stack
+
+__all__ = [
+    "CnnSurrogate",
+    "LinearSurrogate",
+    "Prediction",
+    "StackedLinear",
+    "Surrogate",
+    "load",
+    "stack",
+    "version_of",
+]

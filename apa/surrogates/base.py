@@ -1,0 +1,54 @@
+"""What every surrogate is: a differentiable reward along the path, a prediction at the data end, a blob."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, NamedTuple
+
+from torch import Tensor
+
+from apa.priors.base import Denoised, Prior
+
+
+class Prediction(NamedTuple):
+    """The posterior of the reward of M items, in the user's units.
+
+    Attributes:
+        mean: (M,).
+        std: (M,), of the reward's mean, without the noise of an answer.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+
+class Surrogate(ABC):
+    """The learned reward f_theta of one session. Immutable; a refit makes another.
+
+    Attributes:
+        family: the name by which sessions ask for it.
+        depends_on_t: whether `value` changes with t at fixed x; a corrector that ignores it is wrong then.
+        prior_hash: content hash of the prior whose features it was fitted on; "" when it uses none.
+    """
+
+    family: ClassVar[str]
+    depends_on_t: ClassVar[bool]
+    prior_hash: str = ""
+
+    @abstractmethod
+    def value(self, x_t: Tensor, t: Tensor, denoised: Denoised) -> Tensor:
+        """The potential r(x_t, t): (N,), standardised reward, differentiable in x_t and t.
+
+        Args:
+            x_t: (N, *data_shape).
+            t: (N,).
+            denoised: the denoiser's answer at (x_t, t), still attached to x_t's graph.
+        """
+
+    @abstractmethod
+    def predict(self, prior: Prior, x_0: Tensor) -> Prediction:
+        """What it expects of items at the data end; x_0: (M, *data_shape)."""
+
+    @abstractmethod
+    def to_bytes(self) -> bytes:
+        """The safetensors artifact; `apa.surrogates.load` reads it back."""

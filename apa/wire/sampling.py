@@ -1,0 +1,23 @@
+"""Sampling options to and from protobuf. A field left out stays left out: it is somebody else's default."""
+
+from __future__ import annotations
+
+from apa.pb import common_pb2
+from apa.records.sampling import SamplingConfig, SamplingOverrides
+from apa.records.validation import validated
+
+
+def options_to_pb(options: SamplingOverrides | SamplingConfig) -> common_pb2.SamplingOptions:
+    """What is set of `options`; of a full config, everything that a caller may choose."""
+    given = options.model_dump(include=set(SamplingOverrides.model_fields), exclude_none=True)
+    return common_pb2.SamplingOptions(**given)
+
+
+def options_from_pb(options: common_pb2.SamplingOptions, *, field: str = "sampling") -> SamplingOverrides:
+    """The overrides that a message names.
+
+    Raises:
+        InvalidArgument: a value is out of range, or a name unknown.
+    """
+    given = {name.name: value for name, value in options.ListFields()}
+    return validated(SamplingOverrides, given, field=field)

@@ -1,0 +1,107 @@
+"""Sessions to and from protobuf. In a request, 0 and "" mean left out: the record's default is taken."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apa.errors import InvalidArgument
+from apa.pb import common_pb2
+from apa.records.session import FeedbackKindName, Ledger, Session, SessionConfig, SurrogateVersion
+from apa.records.shown import SessionView
+from apa.records.validation import validated
+from apa.wire.sampling import options_from_pb, options_to_pb
+from apa.wire.times import time_from_pb, time_to_pb
+
+FEEDBACK_KINDS: dict[FeedbackKindName, common_pb2.FeedbackKind] = {
+    "scalar": common_pb2.FEEDBACK_KIND_SCALAR,
+}
+FEEDBACK_KIND_NAMES: dict[int, FeedbackKindName] = {code: name for name, code in FEEDBACK_KINDS.items()}
+
+HAVE_DEFAULTS = ("particles_per_round", "num_particles", "policy", "surrogate")
+
+
+def config_to_pb(config: SessionConfig) -> common_pb2.SessionConfig:
+    return common_pb2.SessionConfig(
+        prior=config.prior,
+        budget=config.budget,
+        particles_per_round=config.particles_per_round,
+        num_particles=config.num_particles,
+        policy=config.policy,
+        surrogate=config.surrogate,
+        feedback_kind=FEEDBACK_KINDS[config.feedback_kind],
+        sampling=options_to_pb(config.sampling),
+    )
+
+
+def config_from_pb(config: common_pb2.SessionConfig, *, field: str = "config") -> SessionConfig:
+    """The config of a request.
+
+    Raises:
+        InvalidArgument: no prior, no budget, a value out of range, or a name unknown.
+    """
+    given: dict[str, Any] = {"prior": config.prior, "budget": config.budget}
+    given |= {name: getattr(config, name) for name in HAVE_DEFAULTS if getattr(config, name)}
+    if config.feedback_kind:
+        given["feedback_kind"] = _feedback_kind(config.feedback_kind, f"{field}.feedback_kind")
+    given["sampling"] = options_from_pb(config.sampling, field=f"{field}.sampling")
+    return validated(SessionConfig, given, field=field)
+
+
+def surrogate_to_pb(version: SurrogateVersion) -> common_pb2.SurrogateVersion:
+    return common_pb2.SurrogateVersion(
+        version=version.version,
+        family=version.family,
+        trained_events=version.trained_events,
+        published_at=time_to_pb(version.published_at),
+    )
+
+
+def surrogate_from_pb(version: common_pb2.SurrogateVersion) -> SurrogateVersion:
+    given = {
+        "version": version.version,
+        "family": version.family,
+        "trained_events": version.trained_events,
+        "published_at": time_from_pb(version.published_at),
+    }
+    return validated(SurrogateVersion, given, field="surrogate")
+
+
+def session_to_pb(view: SessionView) -> common_pb2.Session:
+    session, ledger = view.session, view.ledger
+    return common_pb2.Session(
+        session_id=session.session_id,
+        tenant=session.tenant,
+        user_id=session.user_id,
+        config=config_to_pb(session.config),
+        created_at=time_to_pb(session.created_at),
+        spent=ledger.spent,
+        reserved=ledger.reserved,
+        round_index=ledger.round_index,
+        num_events=ledger.num_events,
+        surrogate=surrogate_to_pb(view.surrogate) if view.surrogate is not None else None,
+    )
+
+
+def session_from_pb(session: common_pb2.Session) -> SessionView:
+    given = {
+        "session_id": session.session_id,
+        "tenant": session.tenant,
+        "user_id": session.user_id,
+        "config": config_from_pb(session.config),
+        "created_at": time_from_pb(session.created_at),
+    }
+    ledger = Ledger(
+        spent=session.spent,
+        reserved=session.reserved,
+        round_index=session.round_index,
+        num_events=session.num_events,
+    )
+    surrogate = surrogate_from_pb(session.surrogate) if session.HasField("surrogate") else None
+    return SessionView(validated(Session, given, field="session"), ledger, surrogate)
+
+
+def _feedback_kind(kind: int, field: str) -> FeedbackKindName:
+    if kind not in FEEDBACK_KIND_NAMES:
+        expected = "one of " + ", ".join(FEEDBACK_KINDS)
+        raise InvalidArgument("no such kind of feedback", field=field, expected=expected, found=str(kind))
+    return FEEDBACK_KIND_NAMES[kind]
