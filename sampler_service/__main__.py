@@ -1,0 +1,69 @@
+"""python -m sampler_service: serves until SIGTERM, configured by APA_SAMPLER_* and REDIS_URL."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+from prometheus_client import REGISTRY
+
+from apa.config import load_or_exit
+from apa.metrics import SamplerMetrics
+from apa.prior_folders import list_priors
+from apa.rpc.server import serve
+from apa.store.connection import connect
+from apa.store.due import DueStore
+from apa.store.sessions import SessionStore
+from apa.store.slates import SlateStore
+from apa.store.surrogates import SurrogateStore
+from sampler_service.config import SamplerSettings
+from sampler_service.measuring import Measuring
+from sampler_service.preparing import Preparing, Stores
+from sampler_service.prior_registry import PriorRegistry
+from sampler_service.sampling_stream import SamplingStream
+from sampler_service.scheduler import Limits
+from sampler_service.service_loop import EngineThread
+from sampler_service.servicer import SamplerServicer
+from sampler_service.surrogate_cache import SurrogateCache
+
+
+async def main(settings: SamplerSettings) -> None:
+    if settings.torch_threads:
+        torch.set_num_threads(settings.torch_threads)
+    device = _device(settings)
+    measuring = Measuring(SamplerMetrics.create(REGISTRY))
+    priors = PriorRegistry(list_priors(settings.prior_folders), device)
+    preparing = _preparing(settings, priors, measuring)
+    limits = Limits(max_particles=settings.max_batch_particles, max_waiting=settings.max_waiting_runs)
+    engine = EngineThread(limits, device=device, observer=measuring)
+    engine.start()
+    with ThreadPoolExecutor(settings.store_threads, thread_name_prefix="store") as threads:
+        stream = SamplingStream(preparing, engine, threads, measuring)
+        servicer = SamplerServicer(stream, priors, measuring)
+
+        async def drain() -> None:
+            await asyncio.to_thread(engine.stop, settings.grace_s)
+
+        await serve("sampler", servicer.register, settings, on_drain=drain)
+
+
+def _preparing(settings: SamplerSettings, priors: PriorRegistry, measuring: Measuring) -> Preparing:
+    client = connect(settings.redis_url)
+    stores = Stores(SessionStore(client), SlateStore(client), SurrogateStore(client), DueStore(client))
+    cache = SurrogateCache(stores.surrogates.blob, settings.surrogate_cache_bytes, measuring.cache_queried)
+    return Preparing(stores, priors, cache, settings)
+
+
+def _device(settings: SamplerSettings) -> str:
+    """Resolves "auto" to the GPU when there is one."""
+    if settings.device != "auto":
+        return settings.device
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+if __name__ == "__main__":
+    _settings = load_or_exit(SamplerSettings)
+    logging.basicConfig(level=_settings.log_level, format="%(levelname)s %(name)s: %(message)s")
+    asyncio.run(main(_settings))

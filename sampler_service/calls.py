@@ -1,0 +1,123 @@
+"""A `Sample` call in the domain's words, and what it resolves to before its run starts."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+
+from apa.errors import InvalidArgument
+from apa.priors.base import Prior
+from apa.records.sampling import SamplingConfig, SamplingOverrides
+from apa.records.session import Session, SurrogateVersion
+from apa.store.slates import Reservation
+from apa.surrogates.base import Surrogate
+from sampler_service.config import SamplerSettings
+from sampler_service.correctors import CORRECTORS
+
+
+@dataclass(frozen=True)
+class SampleCall:
+    """What the caller asked for.
+
+    Attributes:
+        session_id: "" for an unsteered run of `prior`.
+        num_particles: N; 0 for the session's, or the service's default.
+        progress_every: steps between two Progress events; 0 for none.
+    """
+
+    request_id: str
+    session_id: str
+    prior: str
+    num_particles: int
+    sampling: SamplingOverrides
+    include_particles: bool
+    progress_every: int
+    tenant: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """A call with everything found that its run needs.
+
+    Attributes:
+        session, reservation: None for an unsteered run without a session.
+        surrogate, version: None for the prior itself: no session, or nothing learnt yet.
+        config: with the seed drawn.
+    """
+
+    call: SampleCall
+    prior: Prior
+    session: Session | None
+    reservation: Reservation | None
+    surrogate: Surrogate | None
+    version: SurrogateVersion | None
+    config: SamplingConfig
+    num_particles: int
+
+    @property
+    def surrogate_version(self) -> str:
+        return "" if self.version is None else self.version.version
+
+    @property
+    def num_shown(self) -> int:
+        """Particles of the slate: what it asks, or k once the budget is spent."""
+        if self.session is None or self.reservation is None:
+            return 0
+        return self.reservation.asked or self.session.config.particles_per_round
+
+
+def check_target(call: SampleCall) -> None:
+    """Raises InvalidArgument unless the call names a session or a prior."""
+    if not call.session_id and not call.prior:
+        raise InvalidArgument(
+            "nothing to sample", field="session_id", expected="a session_id, or a prior", found="neither"
+        )
+    if call.session_id and call.prior:
+        raise InvalidArgument(
+            "a session brings its own prior",
+            field="prior",
+            expected="empty with a session_id",
+            found=call.prior,
+        )
+
+
+def resolve_config(call: SampleCall, session: Session | None, settings: SamplerSettings) -> SamplingConfig:
+    """The service's defaults, then the session's options, then the call's; the seed is drawn if not given."""
+    config = settings.sampling()
+    if session is not None:
+        config = config.merged(session.config.sampling)
+    config = _with_fitting_integrator(config.merged(call.sampling), call, session)
+    if config.num_steps > settings.max_steps:
+        raise InvalidArgument(
+            "too many steps",
+            field="sampling.num_steps",
+            expected=f"1 to {settings.max_steps}",
+            found=str(config.num_steps),
+        )
+    return config if config.seed is not None else config.model_copy(update={"seed": secrets.randbits(63)})
+
+
+def _with_fitting_integrator(
+    config: SamplingConfig, call: SampleCall, session: Session | None
+) -> SamplingConfig:
+    """Who names a corrector and no integrator gets one that it works with."""
+    named = call.sampling.integrator or (session is not None and session.config.sampling.integrator)
+    fitting = CORRECTORS[config.corrector].integrators
+    if named or config.integrator in fitting:
+        return config
+    return config.model_copy(update={"integrator": fitting[0]})
+
+
+def resolve_num_particles(call: SampleCall, session: Session | None, settings: SamplerSettings) -> int:
+    """N, within the service's limit and at least k."""
+    default = settings.num_particles if session is None else session.config.num_particles
+    n = call.num_particles or default
+    least = 1 if session is None else session.config.particles_per_round
+    if not least <= n <= settings.max_particles:
+        raise InvalidArgument(
+            "the number of particles is out of range",
+            field="num_particles",
+            expected=f"{least} to {settings.max_particles}",
+            found=str(n),
+        )
+    return n

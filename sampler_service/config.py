@@ -1,0 +1,73 @@
+"""Settings of the sampler, from APA_SAMPLER_* and REDIS_URL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from apa.config import ServerSettings
+from apa.records.sampling import CorrectorName, GridName, IntegratorName, SamplingConfig
+from apa.records.session import MAX_PARTICLES
+
+
+class SamplerSettings(ServerSettings):
+    """Everything that an operator may set; the defaults are for one small machine."""
+
+    model_config = SettingsConfigDict(env_prefix="APA_SAMPLER_")
+
+    prior_folders: tuple[Path, ...] = ()
+    """Directories of prior folders, beside the shipped ones; an earlier one wins a name."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where runs compute; auto takes the GPU when there is one."""
+    torch_threads: int = Field(default=0, ge=0, le=1024)
+    """Threads of one tick on the CPU; 0 leaves it to torch."""
+    max_batch_particles: int = Field(default=MAX_PARTICLES, ge=1)
+    """Particles in one tick, over all runs."""
+    max_waiting_runs: int = Field(default=256, ge=0)
+    """Runs that may wait for a place; beyond it, RESOURCE_EXHAUSTED."""
+    max_particles: int = Field(default=MAX_PARTICLES, ge=1, le=MAX_PARTICLES)
+    """N of one run, at most."""
+    max_steps: int = Field(default=1000, ge=1, le=1000)
+    """Steps of one run, at most."""
+    slate_lifetime_s: float = Field(default=86400.0, gt=0.0)
+    """How long a shown slate may be answered before its reserved budget is given back."""
+    reservation_lifetime_s: float = Field(default=600.0, gt=0.0)
+    """How long a slate may take to be made before its reserved budget is given back."""
+    surrogate_cache_bytes: int = Field(default=256 * 1024 * 1024, ge=0)
+    """Artifacts kept in memory."""
+    store_threads: int = Field(default=16, ge=1, le=256)
+    """Calls to the store that may be under way at once."""
+
+    num_particles: int = Field(default=32, ge=1, le=MAX_PARTICLES)
+    """N of a run that names none."""
+    num_steps: int = Field(default=20, ge=1, le=1000)
+    """Default of runs; measured in docs/decisions/0004."""
+    beta: float = Field(default=6.0, ge=-1e4, le=1e4, allow_inf_nan=False)
+    corrector: CorrectorName = "twisted"
+    """Exact for the discrete chain of a learned prior, and for surrogates that depend on t."""
+    integrator: IntegratorName = "ancestral"
+    grid: GridName = "uniform"
+
+    @model_validator(mode="after")
+    def _defaults_within_limits(self) -> Self:
+        for name, most in (("num_steps", "max_steps"), ("num_particles", "max_particles")):
+            if getattr(self, name) > getattr(self, most):
+                raise ValueError(f"{name} must be at most {most} ({getattr(self, most)})")
+        if self.max_particles > self.max_batch_particles:
+            raise ValueError(
+                f"max_particles must be at most max_batch_particles ({self.max_batch_particles})"
+            )
+        return self
+
+    def sampling(self) -> SamplingConfig:
+        """The config of a run for which neither the session nor the request says otherwise."""
+        return SamplingConfig(
+            num_steps=self.num_steps,
+            beta=self.beta,
+            corrector=self.corrector,
+            integrator=self.integrator,
+            grid=self.grid,
+        )

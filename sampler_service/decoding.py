@@ -1,0 +1,37 @@
+"""How a particle becomes something to show."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from apa.priors.base import Prior
+from apa.priors.catalogue import Catalogue
+from apa.records.shown import CatalogueItem, Decoded
+
+
+def catalogue_of(prior: Prior) -> Catalogue | None:
+    """The items of a catalogue prior; None for every other."""
+    catalogue = getattr(prior, "catalogue", None)
+    return catalogue if isinstance(catalogue, Catalogue) else None
+
+
+def decode(prior: Prior, x: NDArray[np.float32], item_id: str | None) -> Decoded:
+    """What to show for a particle (*data_shape); `item_id` names the item of a catalogue prior."""
+    catalogue = catalogue_of(prior)
+    if catalogue is not None and item_id is not None:
+        item = catalogue.items[catalogue.position(item_id)]
+        return CatalogueItem(item.item_id, item.title, dict(item.columns))
+    return png(x) if prior.card.decoder == "png" else None
+
+
+def png(image: NDArray[np.float32]) -> bytes:
+    """A PNG of an image (C, H, W) in [-1, 1], C = 1 or 3."""
+    pixels = np.round((np.clip(image, -1.0, 1.0) + 1.0) * 127.5).astype(np.uint8)
+    buffer = io.BytesIO()
+    picture = Image.fromarray(pixels[0]) if len(pixels) == 1 else Image.fromarray(np.moveaxis(pixels, 0, -1))
+    picture.save(buffer, format="PNG")
+    return buffer.getvalue()

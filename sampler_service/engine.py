@@ -1,0 +1,97 @@
+"""The tick: one step of every run, with the particles of all runs of a prior in one denoiser call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from apa.errors import ApaError, Internal
+from apa.priors.base import Prior
+from sampler_service.evaluation import Evaluation, evaluate_all
+from sampler_service.population import Population
+from sampler_service.run import Run
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A run arrived at another step.
+
+    Attributes:
+        step: steps taken, 0 to num_steps.
+        ess: effective sample size, 1 to N, before any resampling.
+        log_z: estimate so far; None where the corrector has none.
+        resampled: whether the population was resampled here.
+    """
+
+    step: int
+    num_steps: int
+    ess: float
+    log_z: float | None
+    num_resamplings: int
+    resampled: bool
+
+
+Outcome = Progress | Population | ApaError
+"""What a tick made of a run: it goes on, it is finished, or it failed."""
+
+
+def tick(runs: Sequence[Run]) -> list[Outcome]:
+    """Advances every run by one step; a run that is at its end is finished instead.
+
+    A run's result does not depend on who shares the tick, and an error ends only the run that caused it.
+
+    Returns:
+        One outcome for each run, in the order of `runs`.
+    """
+    with torch.no_grad():
+        evaluations = _evaluate_by_prior(runs)
+        failures: dict[int, ApaError] = {}
+        for i, evaluation in evaluations.items():
+            if isinstance(evaluation, ApaError):
+                failures[i] = evaluation
+            else:
+                runs[i].arrive(evaluation)
+        alive = [i for i in range(len(runs)) if i not in failures]
+        # One transfer to the host for all runs.
+        summaries = torch.stack([runs[i].summary() for i in alive]).tolist() if alive else []
+        outcomes: dict[int, Outcome] = dict(failures)
+        for i, (ess, log_mean_weight, finite) in zip(alive, summaries, strict=True):
+            at = evaluations.get(i)
+            assert not isinstance(at, ApaError)
+            outcomes[i] = _advance(runs[i], at, ess, log_mean_weight, finite)
+        return [outcomes[i] for i in range(len(runs))]
+
+
+def _advance(run: Run, at: Evaluation | None, ess: float, log_mean_weight: float, finite: float) -> Outcome:
+    try:
+        run.record(ess, finite)
+        if run.at_end:
+            return run.population(log_mean_weight)
+        assert at is not None, "a run that is not at its end is always evaluated"
+        log_z = run.log_z + log_mean_weight if run.plan.corrector.exact else None
+        step, resampled = run.step, run.resampling_due(ess)
+        if resampled:
+            at = run.resample(at, log_mean_weight)
+        run.depart(at)
+        return Progress(step, len(run.plan.steps), ess, log_z, run.num_resamplings, resampled)
+    except ApaError as error:
+        return error
+    except Exception as error:
+        wrapped = Internal(f"step {run.step} failed: {type(error).__name__}")
+        wrapped.__cause__ = error
+        return wrapped
+
+
+def _evaluate_by_prior(runs: Sequence[Run]) -> dict[int, Evaluation | ApaError]:
+    """The evaluations of all runs that need one, by position, in one denoiser call for each prior."""
+    groups: dict[int, tuple[Prior, list[int]]] = {}
+    for i, run in enumerate(runs):
+        if run.needs_evaluation:
+            groups.setdefault(id(run.plan.prior), (run.plan.prior, []))[1].append(i)
+    evaluations: dict[int, Evaluation | ApaError] = {}
+    for prior, members in groups.values():
+        parts = [runs[i].part() for i in members]
+        evaluations.update(zip(members, evaluate_all(prior, parts), strict=True))
+    return evaluations

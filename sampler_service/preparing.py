@@ -1,0 +1,102 @@
+"""Before a run: look up what the call names, load its surrogate, reserve its budget. Blocking."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, replace
+
+from apa.errors import ApaError, Unavailable
+from apa.priors.base import Prior
+from apa.records.session import Session, SurrogateVersion
+from apa.store.due import DueStore
+from apa.store.sessions import SessionStore
+from apa.store.slates import Reservation, SlateStore
+from apa.store.surrogates import SurrogateStore
+from apa.surrogates.base import Surrogate
+from sampler_service.calls import Job, SampleCall, check_target, resolve_config, resolve_num_particles
+from sampler_service.config import SamplerSettings
+from sampler_service.prior_registry import PriorRegistry
+from sampler_service.surrogate_cache import SurrogateCache
+
+
+@dataclass(frozen=True)
+class Stores:
+    """The parts of the store that the sampler speaks to."""
+
+    sessions: SessionStore
+    slates: SlateStore
+    surrogates: SurrogateStore
+    due: DueStore
+
+
+@dataclass(frozen=True)
+class Preparing:
+    """Turns a call into a job."""
+
+    stores: Stores
+    priors: PriorRegistry
+    cache: SurrogateCache
+    settings: SamplerSettings
+
+    def job(self, call: SampleCall) -> Job:
+        """Everything that the run needs; whoever gets a reservation stores its slate or releases it.
+
+        Raises:
+            InvalidArgument: the call names nothing to sample, or a value out of range.
+            NotFound: no such session or prior.
+            Unavailable: the store is away, the same request is under way, or a refit has to come first.
+            DataLoss: the prior's folder or the surrogate's artifact is damaged.
+        """
+        check_target(call)
+        return self._of_session(call) if call.session_id else self._unsteered(call)
+
+    def _unsteered(self, call: SampleCall) -> Job:
+        return Job(
+            call=call,
+            prior=self.priors.get(call.prior),
+            session=None,
+            reservation=None,
+            surrogate=None,
+            version=None,
+            config=resolve_config(call, None, self.settings),
+            num_particles=resolve_num_particles(call, None, self.settings),
+        )
+
+    def _of_session(self, call: SampleCall) -> Job:
+        session = self.stores.sessions.get(call.session_id)
+        prior = self.priors.get(session.config.prior)
+        config = resolve_config(call, session, self.settings)
+        num_particles = resolve_num_particles(call, session, self.settings)
+        version = self.stores.surrogates.current(session.session_id)
+        surrogate = None if version is None else self._surrogate(session, prior, version)
+        reservation = self._reserve(call, session)
+        job = Job(call, prior, session, reservation, surrogate, version, config, num_particles)
+        # A cold start shows draws of the prior as they come: more than are shown would be drawn for nothing.
+        return job if surrogate is not None else replace(job, num_particles=job.num_shown)
+
+    def _reserve(self, call: SampleCall, session: Session) -> Reservation:
+        return self.stores.slates.reserve(
+            session.session_id,
+            call.request_id,
+            secrets.token_hex(8),
+            session.config.particles_per_round,
+            self.settings.reservation_lifetime_s,
+        )
+
+    def _surrogate(self, session: Session, prior: Prior, version: SurrogateVersion) -> Surrogate:
+        """What the pointer names now; the run keeps it to its end."""
+        surrogate = self.cache.get(session.session_id, version.version)
+        if surrogate.prior_hash and surrogate.prior_hash != prior.content_hash:
+            self.stores.due.mark(session.session_id)
+            raise _of_another_prior(surrogate, prior)
+        return surrogate
+
+
+def _of_another_prior(surrogate: Surrogate, prior: Prior) -> ApaError:
+    return Unavailable(
+        "the session's surrogate was fitted on another version of its prior; a refit is due",
+        field="prior",
+        expected=surrogate.prior_hash[:16],
+        found=prior.content_hash[:16],
+        retry_after_s=1.0,
+    )

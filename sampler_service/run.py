@@ -1,0 +1,216 @@
+"""The state of one run, and the loop's body: arrive, resample, depart. Every corrector goes through it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from apa.errors import NumericalError
+from apa.priors.base import Prior
+from apa.records.sampling import SamplingConfig
+from sampler_service import grids
+from sampler_service.correctors import Corrector, corrector_for
+from sampler_service.evaluation import Evaluation, Part
+from sampler_service.integrators import INTEGRATORS
+from sampler_service.population import Population
+from sampler_service.potential import Potential, check_prior
+from sampler_service.resampling import SCHEMES
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything about a run that is decided before it starts; built off the tick, checked there.
+
+    Attributes:
+        potential: None for the prior itself.
+        steps: the scalars of each step.
+    """
+
+    prior: Prior
+    potential: Potential | None
+    config: SamplingConfig
+    num_particles: int
+    corrector: Corrector
+    steps: tuple[grids.Step, ...]
+
+
+def plan_run(
+    prior: Prior,
+    potential: Potential | None,
+    config: SamplingConfig,
+    num_particles: int,
+    corrector: Corrector | None = None,
+) -> Plan:
+    """Checks and prepares a run; `corrector` replaces the one that the config names.
+
+    Raises:
+        InvalidArgument: corrector and integrator do not go together, or the grid is empty.
+        FailedPrecondition: the surrogate was fitted on the features of another prior.
+    """
+    check_prior(potential, prior)
+    # Nothing to steer by: the prior itself, whatever corrector was named.
+    name = "none" if potential is None else config.corrector
+    chosen = corrector or corrector_for(name, config.integrator)
+    return Plan(
+        prior=prior,
+        potential=potential if chosen.steers else None,
+        config=config,
+        num_particles=num_particles,
+        corrector=chosen,
+        steps=grids.steps(prior.schedule, config),
+    )
+
+
+@dataclass
+class Run:
+    """A population under way. All of its randomness comes from its own generator.
+
+    Attributes:
+        x: (N, *data_shape), at the time of `step`.
+        log_weights: (N,), float64, since the last resampling.
+        ancestors: (N,), rows of the initial population.
+        step: steps taken so far.
+        log_z: of the resamplings so far.
+        clip_events: 0-dim count.
+    """
+
+    plan: Plan
+    generator: torch.Generator
+    seed: int
+    x: Tensor
+    log_weights: Tensor
+    ancestors: Tensor
+    clip_events: Tensor
+    step: int = 0
+    log_z: float = 0.0
+    num_resamplings: int = 0
+    ess_history: list[float] = field(default_factory=list)
+    last_reward: Tensor | None = None
+
+    @property
+    def at_end(self) -> bool:
+        return self.step == len(self.plan.steps)
+
+    @property
+    def t(self) -> float:
+        steps = self.plan.steps
+        return steps[-1].t_next if self.at_end else steps[self.step].t
+
+    @property
+    def needs_evaluation(self) -> bool:
+        """At the end only exact weights are still owed something."""
+        return not self.at_end or self.plan.corrector.exact
+
+    def part(self) -> Part:
+        """What this run asks of the next evaluation."""
+        potential = self.plan.potential
+        timed = potential is not None and potential.depends_on_t
+        return Part(self.x, self.t, potential, timed and self.plan.corrector.needs_time_derivative)
+
+    def arrive(self, at: Evaluation) -> None:
+        """Adds the weight that is due on arriving here."""
+        self.last_reward = at.reward
+        if self.step > 0:
+            self.log_weights = self.plan.corrector.arrive(
+                self.plan.steps[self.step - 1], at, self.log_weights
+            )
+
+    def summary(self) -> Tensor:
+        """(3,), float64: ESS, log mean exp(w), and whether all is finite; read by the host once a tick."""
+        w = self.log_weights
+        log_sum = torch.logsumexp(w, dim=0)
+        ess = torch.exp(2.0 * log_sum - torch.logsumexp(2.0 * w, dim=0))
+        finite = torch.isfinite(w).all() & torch.isfinite(self.x).all()
+        if self.last_reward is not None:
+            # Not every corrector's weights would show it.
+            finite = finite & torch.isfinite(self.last_reward).all()
+        return torch.stack([ess, log_sum - math.log(len(w)), finite.double()])
+
+    def record(self, ess: float, finite: float) -> None:
+        """Notes the ESS after a step.
+
+        Raises:
+            NumericalError: a particle, a reward or a weight is not finite; names the step.
+        """
+        if not finite:
+            raise NumericalError(
+                f"a non-finite particle, reward or weight at step {self.step} of {len(self.plan.steps)}",
+                expected="finite rewards, gradients and denoiser outputs",
+            )
+        if self.step > 0:
+            self.ess_history.append(ess)
+
+    def resampling_due(self, ess: float) -> bool:
+        """Never on arrival: weights at the end are the caller's to use."""
+        threshold = self.plan.config.ess_threshold * len(self.log_weights)
+        return self.plan.corrector.exact and self.step > 0 and not self.at_end and ess < threshold
+
+    def resample(self, at: Evaluation, log_mean_weight: float) -> Evaluation:
+        """Every per-particle quantity is re-indexed by the same ancestors; log Z gains log mean exp(w)."""
+        scheme = SCHEMES[self.plan.config.resampling]
+        rows = scheme(torch.softmax(self.log_weights, dim=0), self.generator)
+        self.x = self.x[rows]
+        self.ancestors = self.ancestors[rows]
+        self.log_weights = torch.zeros_like(self.log_weights)
+        self.log_z += log_mean_weight
+        self.num_resamplings += 1
+        return at.at(rows)
+
+    def depart(self, at: Evaluation) -> None:
+        """One step of the path."""
+        step = self.plan.steps[self.step]
+        kernel = INTEGRATORS[self.plan.config.integrator](step, at)
+        noise = standard_normal(self.x.shape, self.generator, self.x.device)
+        self.x, self.log_weights, clips = self.plan.corrector.depart(
+            step, kernel, at, self.log_weights, noise
+        )
+        if clips is not None:
+            self.clip_events = self.clip_events + clips
+        self.step += 1
+
+    def population(self, log_mean_weight: float) -> Population:
+        """The finished run."""
+        exact = self.plan.corrector.exact
+        log_z = self.log_z + log_mean_weight if exact else None
+        return Population(
+            x=self.x,
+            log_weights=self.log_weights,
+            log_z=log_z,
+            kl_to_prior=None if log_z is None else self._mean_beta_reward() - log_z,
+            ess_history=tuple(self.ess_history),
+            ancestors=self.ancestors,
+            num_resamplings=self.num_resamplings,
+            unique_ancestors=len(torch.unique(self.ancestors)),
+            clip_events=int(self.clip_events),
+            seed=self.seed,
+        )
+
+    def _mean_beta_reward(self) -> float:
+        """E_p[beta r] under the final weights."""
+        assert self.last_reward is not None, "an exact corrector's run ended without its last evaluation"
+        weights = torch.softmax(self.log_weights, dim=0)
+        return float(self.plan.steps[-1].beta_next * (weights * self.last_reward).sum())
+
+
+def start_run(plan: Plan, device: torch.device, seed: int) -> Run:
+    """A run at t_start: pure noise, equal weights (beta is 0 there)."""
+    generator = torch.Generator(device).manual_seed(seed)
+    n = plan.num_particles
+    noise = standard_normal((n, *plan.prior.data_shape), generator, device)
+    return Run(
+        plan=plan,
+        generator=generator,
+        seed=seed,
+        x=plan.steps[0].s * noise,
+        log_weights=torch.zeros(n, dtype=torch.float64, device=device),
+        ancestors=torch.arange(n, device=device),
+        clip_events=torch.zeros((), dtype=torch.int64, device=device),
+    )
+
+
+def standard_normal(shape: tuple[int, ...], generator: torch.Generator, device: torch.device) -> Tensor:
+    """float32 whatever the process's default dtype is, as the models are."""
+    return torch.randn(shape, generator=generator, device=device, dtype=torch.float32)

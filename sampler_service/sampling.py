@@ -1,0 +1,58 @@
+"""The in-process call: one run, start to end, by the same tick as the service's."""
+
+from __future__ import annotations
+
+import torch
+
+from apa.errors import ApaError, InvalidArgument
+from apa.priors.base import Prior
+from apa.records.sampling import SamplingConfig
+from apa.surrogates.base import Surrogate
+from sampler_service.engine import tick
+from sampler_service.population import Population
+from sampler_service.potential import Potential, Reward, as_potential
+from sampler_service.run import plan_run, start_run
+
+
+def sample(
+    prior: Prior,
+    reward: Reward | Surrogate | Potential | None,
+    config: SamplingConfig | None = None,
+    *,
+    num_particles: int,
+    generator: torch.Generator | None = None,
+) -> Population:
+    """Draws from the prior tilted by exp(beta r).
+
+    Args:
+        reward: any differentiable callable (N, *data_shape) -> (N,); a surrogate or a potential; None for the
+            prior itself. See `as_potential` for where a plain callable is read.
+        num_particles: N.
+        generator: draws the run's seed where the config names none; its device is where the run computes.
+
+    Raises:
+        InvalidArgument: the config does not fit together, or the reward is not differentiable, raises, or has
+            the wrong shape.
+        NumericalError: a particle, a reward or a weight became non-finite; names the step.
+    """
+    if num_particles < 1:
+        raise InvalidArgument(
+            "a run needs particles", field="num_particles", expected="at least 1", found=str(num_particles)
+        )
+    config = config or SamplingConfig()
+    plan = plan_run(prior, as_potential(reward, config.corrector), config, num_particles)
+    device = torch.device("cpu") if generator is None else generator.device
+    run = start_run(plan, device, config.seed if config.seed is not None else draw_seed(generator))
+    while True:
+        (outcome,) = tick([run])
+        if isinstance(outcome, Population):
+            return outcome
+        if isinstance(outcome, ApaError):
+            raise outcome
+
+
+def draw_seed(generator: torch.Generator | None = None) -> int:
+    """A seed for one run: from the generator, or from the operating system without one."""
+    if generator is None:
+        return torch.Generator().seed() % 2**63
+    return int(torch.randint(2**63 - 1, (), generator=generator, device=generator.device))

@@ -1,0 +1,213 @@
+"""One `Sample` call from end to end: prepare, run, show, store; its events as they happen."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+import uuid
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import Executor, Future
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apa.errors import ApaError, Cancelled
+from apa.records.run_events import Finished, Progress, RunEvent, Started
+from apa.records.sampling import SamplingOverrides
+from apa.records.shown import ShownSlate
+from apa.wire.tensors import chunks
+from sampler_service import service_loop
+from sampler_service.calls import Job, SampleCall
+from sampler_service.engine import Progress as EngineProgress
+from sampler_service.measuring import Measuring
+from sampler_service.population import Population
+from sampler_service.potential import as_potential
+from sampler_service.preparing import Preparing
+from sampler_service.service_loop import EngineThread, RunHandle, RunRequest
+from sampler_service.showing import as_shown, make_slate
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class SamplingStream:
+    """Runs calls.
+
+    Attributes:
+        executor: a bounded pool for what blocks: the store, loading, selection.
+    """
+
+    preparing: Preparing
+    engine: EngineThread
+    executor: Executor
+    measuring: Measuring
+
+    async def events(self, call: SampleCall, deadline_s: float | None) -> AsyncGenerator[RunEvent, None]:
+        """Started, Progress, ParticleChunk, the slate, Finished.
+
+        Args:
+            deadline_s: on `time.monotonic`'s clock.
+
+        Raises:
+            ApaError: the call is wrong, or could not be served; what it reserved is given back.
+        """
+        began_s = time.monotonic()
+        job = await self._prepared(call)
+        if job.reservation is not None and job.reservation.replay is not None:
+            for event in await self._blocking(self._replayed, job):
+                yield event
+            return
+        stored = False
+        left = threading.Event()
+        try:
+            async with aclosing(self._run(job, deadline_s, began_s, left)) as running:
+                async for event in running:
+                    stored = stored or isinstance(event, ShownSlate)
+                    yield event
+        finally:
+            # Also reached by GeneratorExit, when the caller went away: nothing may be awaited for long here.
+            left.set()
+            if not stored:
+                self.executor.submit(self._release, job)
+
+    async def _prepared(self, call: SampleCall) -> Job:
+        """The job; one that nobody waits for any more gives back what it reserved."""
+        future = self.executor.submit(self.preparing.job, call)
+        try:
+            return await asyncio.wrap_future(future)
+        except BaseException:
+            # The callback may run on the event loop, which a call to the store must not block.
+            future.add_done_callback(lambda done: self.executor.submit(self._abandon, done))
+            raise
+
+    def _abandon(self, future: Future[Job]) -> None:
+        if not future.cancelled() and future.exception() is None:
+            self._release(future.result())
+
+    async def _run(
+        self, job: Job, deadline_s: float | None, began_s: float, left: threading.Event
+    ) -> AsyncGenerator[RunEvent, None]:
+        events: asyncio.Queue[service_loop.RunEvent] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+        handle = self.engine.submit(_request(job, deadline_s), lambda event: _hand_over(loop, events, event))
+        try:
+            yield _started(handle, job)
+            while not isinstance(event := await events.get(), service_loop.Finished):
+                if isinstance(event, service_loop.Failed):
+                    raise event.error
+                if isinstance(event, EngineProgress):
+                    yield _progress(event)
+        finally:
+            handle.cancel()
+        self.measuring.first_particle(time.monotonic() - began_s)
+        if job.call.include_particles or job.session is None:
+            for chunk in chunks(*await self._blocking(_on_host, event.population)):
+                yield chunk
+        if job.session is not None:
+            yield await self._blocking(self._show, job, event.population, left)
+        yield _finished(event)
+
+    def _show(self, job: Job, population: Population, left: threading.Event) -> ShownSlate:
+        slates = self.preparing.stores.slates
+        assert job.session is not None
+        before = slates.shown_items(job.session.session_id) if job.prior.card.num_items else set[str]()
+        made = make_slate(job, population, before, self.preparing.settings.slate_lifetime_s)
+        if left.is_set():
+            # A slate that nobody sees would hold its budget until it expires.
+            raise Cancelled("the caller left before the slate was stored")
+        slate = slates.put(made.slate, made.particles)
+        self.measuring.served(job)
+        return as_shown(job, slate, [particle.x for particle in made.particles])
+
+    def _replayed(self, job: Job) -> list[RunEvent]:
+        assert job.reservation is not None
+        slate = job.reservation.replay
+        assert slate is not None
+        ids = [item.particle_id for item in slate.items]
+        particles = self.preparing.stores.slates.particles(slate.session_id, ids)
+        started = Started(
+            run_id=uuid.uuid4().hex,
+            request_id=slate.request_id,
+            prior=job.prior.card.name,
+            surrogate_version=slate.surrogate_version,
+            sampling=SamplingOverrides(),
+            num_particles=len(ids),
+            replayed=True,
+        )
+        nothing = Finished(None, None, (), 0, 0, 0, 0.0, 0.0)
+        return [started, as_shown(job, slate, [particle.x for particle in particles]), nothing]
+
+    def _release(self, job: Job) -> None:
+        if job.session is None or job.reservation is None:
+            return
+        try:
+            self.preparing.stores.slates.release(job.session.session_id, job.reservation.slate_id)
+        except ApaError as error:
+            # The reservation expires by itself; until then it holds back what it asked.
+            self.measuring.release_failed(error)
+
+    async def _blocking(self, call: Callable[..., T], *args: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self.executor, call, *args)
+
+
+def _on_host(population: Population) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    return population.x.cpu().numpy(), population.log_weights.cpu().numpy()
+
+
+def _hand_over(
+    loop: asyncio.AbstractEventLoop,
+    events: asyncio.Queue[service_loop.RunEvent],
+    event: service_loop.RunEvent,
+) -> None:
+    """From the engine's thread to the call's loop; a loop that has closed ends the run."""
+    try:
+        loop.call_soon_threadsafe(events.put_nowait, event)
+    except RuntimeError as error:
+        raise Cancelled("the server stopped listening") from error
+
+
+def _request(job: Job, deadline_s: float | None) -> RunRequest:
+    return RunRequest(
+        run_id=uuid.uuid4().hex,
+        prior=job.prior,
+        potential=as_potential(job.surrogate),
+        config=job.config,
+        num_particles=job.num_particles,
+        tenant=job.call.tenant if job.session is None else job.session.tenant,
+        deadline_s=deadline_s,
+        progress_every=job.call.progress_every,
+    )
+
+
+def _started(handle: RunHandle, job: Job) -> Started:
+    given = job.config.model_dump(include=set(SamplingOverrides.model_fields))
+    return Started(
+        run_id=handle.run_id,
+        request_id=job.call.request_id,
+        prior=job.prior.card.name,
+        surrogate_version=job.surrogate_version,
+        sampling=SamplingOverrides.model_validate(given),
+        num_particles=job.num_particles,
+    )
+
+
+def _progress(progress: EngineProgress) -> Progress:
+    return Progress(progress.step, progress.num_steps, progress.ess, progress.log_z, progress.num_resamplings)
+
+
+def _finished(finished: service_loop.Finished) -> Finished:
+    population = finished.population
+    return Finished(
+        log_z=population.log_z,
+        kl_to_prior=population.kl_to_prior,
+        ess_history=population.ess_history,
+        num_resamplings=population.num_resamplings,
+        unique_ancestors=population.unique_ancestors,
+        clip_events=population.clip_events,
+        queue_seconds=finished.queue_s,
+        run_seconds=finished.run_s,
+    )

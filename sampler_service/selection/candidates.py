@@ -1,0 +1,77 @@
+"""What a policy chooses from, and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from apa.records.sampling import CorrectorName
+from apa.records.slate import SelectionReason
+from apa.surrogates.base import Prediction
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One particle to show.
+
+    Attributes:
+        index: its row in the population.
+        reason: why it was chosen.
+        propensity: its inclusion probability given the population.
+    """
+
+    index: int
+    reason: SelectionReason
+    propensity: float
+
+
+class Round(NamedTuple):
+    """Where in the budget this slate stands.
+
+    Attributes:
+        step: slates already asked, at least 1: round 0 is the cold start.
+        total_steps: ceil(B / k).
+    """
+
+    step: int
+    total_steps: int
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """M distinct particles of a population.
+
+    Attributes:
+        indices: (M,), their rows in the population.
+        prediction: the reward expected of each, (M,) mean and standard deviation.
+        log_weights: (M,), their weights in the population.
+        corrector: which made them; the weights of `clipped` are its only ranking.
+    """
+
+    indices: Tensor
+    prediction: Prediction
+    log_weights: Tensor
+    corrector: CorrectorName = "fkc"
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @property
+    def merit(self) -> Tensor:
+        """(M,), what greedy ranks by: w for `clipped`, else the predicted reward; resampled weights tie."""
+        return self.log_weights if self.corrector == "clipped" else self.prediction.mean
+
+    def choice(self, position: int, reason: SelectionReason, propensity: float) -> Choice:
+        """The candidate at `position` of these M."""
+        return Choice(int(self.indices[position]), reason, propensity)
+
+
+class Policy(Protocol):
+    """Chooses k of the candidates, best first; all of them where there are fewer than k."""
+
+    def __call__(
+        self, candidates: Candidates, k: int, at: Round, generator: torch.Generator
+    ) -> list[Choice]: ...

@@ -1,0 +1,308 @@
+"""The engine's thread: it alone owns the device, admits waiting runs and ticks until it is told to stop."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+
+from apa.errors import ApaError, Cancelled, DeadlineExceeded, Internal, Unavailable
+from apa.priors.base import Prior
+from apa.records.sampling import SamplingConfig
+from sampler_service.engine import Progress, tick
+from sampler_service.observer import EndReason, EngineObserver
+from sampler_service.population import Population
+from sampler_service.potential import Potential
+from sampler_service.run import Plan, Run, plan_run, start_run
+from sampler_service.sampling import draw_seed
+from sampler_service.scheduler import Limits, Scheduler, Ticket
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """One run as its submitter asks for it; prior and potential are loaded already.
+
+    Attributes:
+        run_id: unique among the runs that wait or run.
+        potential: what `as_potential` made of the surrogate; None for the prior itself.
+        config: with a seed, or without one for a seed that `Admitted` reports.
+        deadline_s: on `time.monotonic`'s clock.
+        progress_every: a Progress event every so many steps; 0 for none.
+    """
+
+    run_id: str
+    prior: Prior
+    potential: Potential | None
+    config: SamplingConfig
+    num_particles: int
+    tenant: str = "default"
+    deadline_s: float | None = None
+    progress_every: int = 0
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """The run starts; `config` is complete, seed included."""
+
+    config: SamplingConfig
+    queue_s: float
+
+
+@dataclass(frozen=True)
+class Finished:
+    population: Population
+    queue_s: float
+    run_s: float
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The run ended without a population: by its own error, or cancelled, too late, or at a stop."""
+
+    error: ApaError
+
+
+RunEvent = Admitted | Progress | Finished | Failed
+"""In order: Admitted, any Progress, then Finished or Failed; Failed may come alone. Nothing follows these."""
+
+OnEvent = Callable[[RunEvent], None]
+"""Called on the engine's thread; must return at once. One that raises ends its run."""
+
+
+@dataclass
+class _Job:
+    request: RunRequest
+    plan: Plan
+    on_event: OnEvent
+    submitted_s: float
+    admitted_s: float = 0.0
+    run: Run | None = None
+    ended: bool = False
+
+    @property
+    def queue_s(self) -> float:
+        return self.admitted_s - self.submitted_s
+
+
+class RunHandle:
+    """A submitted run, as its submitter holds it."""
+
+    def __init__(self, run_id: str, cancel: Callable[[], None]) -> None:
+        self.run_id = run_id
+        self._cancel = cancel
+
+    def cancel(self) -> None:
+        """Ends the run before the next tick with Failed(Cancelled); harmless when it has ended."""
+        self._cancel()
+
+
+class EngineThread:
+    """Owns the device. Safe to call from any thread; start it once, stop it once.
+
+    Args:
+        device: where particles live.
+        weights: share of each tenant; 1 for those not named.
+    """
+
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        *,
+        weights: Mapping[str, float] | None = None,
+        device: torch.device | str = "cpu",
+        observer: EngineObserver | None = None,
+    ) -> None:
+        self._scheduler = Scheduler(limits or Limits(), weights or {})
+        self._device = torch.device(device)
+        self._observer = observer or EngineObserver()
+        self._jobs: dict[str, _Job] = {}
+        self._cancelled: set[str] = set()
+        # One condition guards scheduler, jobs, cancellations and the stop; ticks run outside of it.
+        self._changed = threading.Condition()
+        self._stop_at_s: float | None = None
+        self._thread = threading.Thread(target=self._loop, name="engine", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def submit(self, request: RunRequest, on_event: OnEvent) -> RunHandle:
+        """Lets a run wait for its place.
+
+        Raises:
+            InvalidArgument: the request does not fit together, or never fits.
+            ResourceExhausted: too many wait; says when to try again.
+            DeadlineExceeded: its deadline has passed.
+            Unavailable: the engine stops, or has stopped.
+        """
+        plan = plan_run(request.prior, request.potential, request.config, request.num_particles)
+        now_s = time.monotonic()
+        if request.deadline_s is not None and request.deadline_s <= now_s:
+            raise DeadlineExceeded("the deadline had passed before the run was submitted")
+        ticket = Ticket(
+            run_id=request.run_id,
+            num_particles=request.num_particles,
+            num_steps=request.config.num_steps,
+            tenant=request.tenant,
+            deadline_s=request.deadline_s,
+        )
+        with self._changed:
+            if self._stop_at_s is not None:
+                raise _stopping()
+            self._scheduler.submit(ticket, now_s)
+            job = _Job(request, plan, on_event, now_s)
+            self._jobs[request.run_id] = job
+            self._changed.notify_all()
+        return RunHandle(request.run_id, lambda: self._cancel(job))
+
+    def stop(self, grace_s: float = 30.0) -> None:
+        """Runs that wait fail with Unavailable at once, the others after `grace_s`; then the thread ends."""
+        with self._changed:
+            if self._stop_at_s is None:
+                self._stop_at_s = time.monotonic() + grace_s
+            self._changed.notify_all()
+        # A listener that stops the engine is on the engine's thread, which cannot wait for itself.
+        if self._thread.is_alive() and threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
+    @property
+    def num_waiting(self) -> int:
+        with self._changed:
+            return self._scheduler.num_waiting
+
+    @property
+    def num_running(self) -> int:
+        with self._changed:
+            return self._scheduler.num_running
+
+    def _cancel(self, job: _Job) -> None:
+        with self._changed:
+            # The id may have been taken again by a later run.
+            if self._jobs.get(job.request.run_id) is job:
+                self._cancelled.add(job.request.run_id)
+                self._changed.notify_all()
+
+    def _loop(self) -> None:
+        while self._wait_for_work():
+            try:
+                self._end_those_that_must()
+                self._admit()
+                self._tick()
+            except Exception as error:
+                # A bug of ours: end what is under way rather than spin on it, and keep serving.
+                self._end_all(Internal(f"the engine failed: {type(error).__name__}"), "failed")
+
+    def _wait_for_work(self) -> bool:
+        """Blocks while there is nothing to do; False once the engine has stopped and is empty."""
+        with self._changed:
+            while not self._jobs and self._stop_at_s is None:
+                self._changed.wait()
+            return bool(self._jobs)
+
+    def _end_those_that_must(self) -> None:
+        """Cancelled, too late, or caught by a stop."""
+        now_s = time.monotonic()
+        with self._changed:
+            jobs, cancelled = list(self._jobs.values()), self._cancelled
+            self._cancelled, stop_at_s = set(), self._stop_at_s
+        for job in jobs:
+            deadline_s = job.request.deadline_s
+            if job.request.run_id in cancelled:
+                self._end(job, Failed(Cancelled("the caller cancelled the run")), "cancelled")
+            elif deadline_s is not None and deadline_s <= now_s:
+                self._end(job, Failed(DeadlineExceeded("the deadline passed")), "deadline")
+            elif stop_at_s is not None and (job.run is None or stop_at_s <= now_s):
+                self._end(job, Failed(_stopping()), "unavailable")
+
+    def _admit(self) -> None:
+        now_s = time.monotonic()
+        with self._changed:
+            admission = self._scheduler.admit(now_s)
+            started = [self._jobs[run_id] for run_id in admission.started]
+            late = [self._jobs[run_id] for run_id in admission.expired]
+            counts = self._scheduler.num_running, self._scheduler.num_waiting
+        self._observer.on_queue(*counts)
+        for job in late:
+            self._end(job, Failed(DeadlineExceeded("the deadline passed while the run waited")), "deadline")
+        for job in started:
+            self._start(job, now_s)
+
+    def _start(self, job: _Job, now_s: float) -> None:
+        config = job.request.config
+        seed = draw_seed() if config.seed is None else config.seed
+        job.admitted_s = now_s
+        try:
+            job.run = start_run(job.plan, self._device, seed)
+        except RuntimeError as error:
+            # The device is out of memory: this run ends, those under way go on.
+            self._end(job, Failed(Internal(f"the run could not start: {type(error).__name__}")), "failed")
+            return
+        self._observer.on_admit(job.queue_s)
+        self._emit(job, Admitted(config.model_copy(update={"seed": seed}), job.queue_s))
+
+    def _tick(self) -> None:
+        with self._changed:
+            jobs = [job for job in self._jobs.values() if job.run is not None]
+        if not jobs:
+            return
+        runs = [job.run for job in jobs if job.run is not None]
+        began_s = time.monotonic()
+        outcomes = tick(runs)
+        now_s = time.monotonic()
+        self._observer.on_tick(len(runs), sum(len(run.x) for run in runs), now_s - began_s)
+        for job, outcome in zip(jobs, outcomes, strict=True):
+            if isinstance(outcome, Population):
+                self._observer.on_ess(outcome.ess_history[-1] / job.request.num_particles)
+                self._observer.on_clip(outcome.clip_events)
+                self._end(job, Finished(outcome, job.queue_s, now_s - job.admitted_s), "finished")
+            elif isinstance(outcome, ApaError):
+                self._end(job, Failed(outcome), "failed")
+            else:
+                self._progress(job, outcome)
+
+    def _progress(self, job: _Job, progress: Progress) -> None:
+        if progress.step > 0:
+            self._observer.on_ess(progress.ess / job.request.num_particles)
+        if progress.resampled:
+            self._observer.on_resample()
+        every = job.request.progress_every
+        if every and progress.step > 0 and progress.step % every == 0:
+            self._emit(job, progress)
+
+    def _end_all(self, error: ApaError, reason: EndReason) -> None:
+        with self._changed:
+            jobs = list(self._jobs.values())
+        for job in jobs:
+            self._end(job, Failed(error), reason)
+
+    def _end(self, job: _Job, event: Finished | Failed, reason: EndReason) -> None:
+        """Frees the place, then says so: whoever hears of the end may submit the next run at once."""
+        if job.ended:
+            return
+        job.ended = True
+        with self._changed:
+            self._scheduler.release(job.request.run_id)
+            self._jobs.pop(job.request.run_id, None)
+            self._cancelled.discard(job.request.run_id)
+            counts = self._scheduler.num_running, self._scheduler.num_waiting
+        self._observer.on_queue(*counts)
+        self._observer.on_finish(reason)
+        self._emit(job, event)
+
+    def _emit(self, job: _Job, event: RunEvent) -> None:
+        try:
+            job.on_event(event)
+        except Exception:
+            # Nobody listens any more; the run's batch mates must not pay for it.
+            self._end(job, Failed(Cancelled("the run's listener failed")), "cancelled")
+
+
+def _stopping() -> Unavailable:
+    return Unavailable("the sampler is stopping", retry_after_s=1.0)

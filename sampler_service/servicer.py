@@ -1,0 +1,109 @@
+"""SamplerService over gRPC. Thin: reads the request, streams a run's events in order."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+import grpc
+
+from apa.errors import (
+    AlreadyExists,
+    ApaError,
+    Cancelled,
+    DeadlineExceeded,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    ResourceExhausted,
+    Unavailable,
+)
+from apa.pb import sampler_pb2, sampler_pb2_grpc
+from apa.wire.prior_cards import LoadedPrior, prior_to_pb
+from apa.wire.run_events import event_to_pb
+from apa.wire.sampling import options_from_pb
+from sampler_service.calls import SampleCall
+from sampler_service.measuring import Measuring
+from sampler_service.prior_registry import PriorRegistry
+from sampler_service.sampling_stream import SamplingStream
+
+
+class SamplerServicer(sampler_pb2_grpc.SamplerServiceServicer):
+    """Answers `Sample` and `ListPriors`."""
+
+    def __init__(self, stream: SamplingStream, priors: PriorRegistry, measuring: Measuring) -> None:
+        self._stream = stream
+        self._priors = priors
+        self._measuring = measuring
+
+    def register(self, server: grpc.aio.Server) -> list[str]:
+        sampler_pb2_grpc.add_SamplerServiceServicer_to_server(self, server)  # type: ignore[no-untyped-call]
+        return [sampler_pb2.DESCRIPTOR.services_by_name["SamplerService"].full_name]
+
+    async def Sample(
+        self, request: sampler_pb2.SampleRequest, context: Any
+    ) -> AsyncIterator[sampler_pb2.SampleResponse]:
+        reason = "cancelled"
+        try:
+            events = self._stream.events(_call(request), _deadline_s(context))
+            sequence = 0
+            async with aclosing(events) as running:
+                async for event in running:
+                    yield event_to_pb(event, sequence)
+                    sequence += 1
+            reason = "finished"
+        except ApaError as error:
+            reason = _reason(error)
+            raise
+        except (GeneratorExit, asyncio.CancelledError):
+            raise
+        except Exception:
+            reason = "error"
+            raise
+        finally:
+            self._measuring.stream_ended(reason)
+
+    async def ListPriors(
+        self, request: sampler_pb2.ListPriorsRequest, context: Any
+    ) -> sampler_pb2.ListPriorsResponse:
+        loaded = [LoadedPrior(prior.card, prior.content_hash) for prior in self._priors.all().values()]
+        return sampler_pb2.ListPriorsResponse(priors=[prior_to_pb(one) for one in loaded])
+
+
+def _call(request: sampler_pb2.SampleRequest) -> SampleCall:
+    """Raises InvalidArgument for options out of range."""
+    return SampleCall(
+        request_id=request.request_id or uuid.uuid4().hex,
+        session_id=request.session_id,
+        prior=request.prior,
+        num_particles=request.num_particles,
+        sampling=options_from_pb(request.sampling),
+        include_particles=request.include_particles,
+        progress_every=request.progress_every,
+        tenant=request.tenant or "default",
+    )
+
+
+def _deadline_s(context: Any) -> float | None:
+    """The call's deadline on our monotonic clock."""
+    left_s = context.time_remaining()
+    return None if left_s is None else time.monotonic() + left_s
+
+
+def _reason(error: ApaError) -> str:
+    """Why a stream ended, so that a caller's mistakes do not look like our failures."""
+    match error:
+        case DeadlineExceeded():
+            return "deadline"
+        case Cancelled():
+            return "cancelled"
+        case InvalidArgument() | NotFound() | AlreadyExists() | FailedPrecondition():
+            return "refused"
+        case ResourceExhausted() | Unavailable():
+            return "busy"
+        case _:
+            return "error"

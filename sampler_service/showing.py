@@ -1,0 +1,157 @@
+"""After a run: distinct candidates, the policy's choice of them, and the slate that shows it."""
+
+from __future__ import annotations
+
+import math
+import secrets
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from apa.records.particle import Particle
+from apa.records.shown import ShownItem, ShownSlate
+from apa.records.slate import Slate, SlateItem
+from apa.surrogates.base import Prediction
+from sampler_service.calls import Job
+from sampler_service.decoding import catalogue_of, decode
+from sampler_service.population import Population
+from sampler_service.selection import POLICIES, Candidates, Choice, Round, cold_start, distinct
+
+
+@dataclass(frozen=True)
+class Pool:
+    """M distinct things that could be shown.
+
+    Attributes:
+        rows: (M,), which particle each stands for.
+        x: (M, *data_shape), what would be shown: the particle, or for a catalogue its item's own vector.
+        item_ids: (M,) of a catalogue; None for every other prior.
+    """
+
+    rows: Tensor
+    x: Tensor
+    item_ids: Sequence[str] | None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def pool_of(job: Job, population: Population, shown_before: Collection[str]) -> Pool:
+    """The distinct particles; of a catalogue the distinct items, none that this session has seen."""
+    catalogue = catalogue_of(job.prior)
+    if catalogue is None:
+        rows = distinct(population.x)
+        return Pool(rows, population.x[rows], None)
+    seen = {catalogue.position(item_id) for item_id in shown_before if item_id in catalogue.positions}
+    x = population.x.cpu().numpy()
+    fresh = set(catalogue.decode(x).tolist()) - seen
+    # Particles that crowd on the same items settle for distant ones only where the slate would be too short.
+    number = min(max(len(fresh), job.num_shown), len(x), len(catalogue) - len(seen))
+    if number == 0:
+        return Pool(torch.empty(0, dtype=torch.long), population.x[:0], [])
+    decoded = catalogue.decode_distinct(x, number, seen)
+    vectors = torch.from_numpy(catalogue.vectors[decoded.items])
+    item_ids = [catalogue.items[position].item_id for position in decoded.items]
+    return Pool(torch.from_numpy(decoded.rows), vectors.to(population.x), item_ids)
+
+
+def predict(job: Job, pool: Pool) -> Prediction:
+    """The reward expected of each of the pool, in the user's units; zeros before anything is learnt."""
+    if job.surrogate is None or len(pool) == 0:
+        zeros = torch.zeros(len(pool))
+        return Prediction(zeros, zeros)
+    return job.surrogate.predict(job.prior, pool.x)
+
+
+def choose(job: Job, population: Population, pool: Pool, prediction: Prediction) -> list[Choice]:
+    """The k to show, each an index into the pool."""
+    positions = torch.arange(len(pool))
+    assert job.session is not None
+    if job.surrogate is None:
+        return cold_start(positions, job.num_shown)
+    config = job.session.config
+    candidates = Candidates(
+        positions, prediction, population.log_weights[pool.rows], corrector=job.config.corrector
+    )
+    generator = torch.Generator().manual_seed(population.seed)
+    assert job.reservation is not None
+    at = Round(job.reservation.round_index, math.ceil(config.budget / config.particles_per_round))
+    return POLICIES[config.policy](candidates, job.num_shown, at, generator)
+
+
+@dataclass(frozen=True)
+class Made:
+    """A slate as it is stored, with the particles that it shows."""
+
+    slate: Slate
+    particles: list[Particle]
+
+
+def make_slate(job: Job, population: Population, shown_before: Collection[str], lifetime_s: float) -> Made:
+    """The slate of a finished run."""
+    pool = pool_of(job, population, shown_before)
+    prediction = predict(job, pool)
+    choices = choose(job, population, pool, prediction)
+    assert job.session is not None
+    assert job.reservation is not None
+    slate_id = job.reservation.slate_id
+    items = tuple(_item(slate_id, place, choice, pool, prediction) for place, choice in enumerate(choices))
+    now = time.time()
+    slate = Slate(
+        slate_id=slate_id,
+        session_id=job.session.session_id,
+        request_id=job.call.request_id,
+        items=items,
+        round_index=job.reservation.round_index,
+        # Fewer distinct particles than wanted: a shorter slate asks less.
+        asked=min(job.reservation.asked, len(items)),
+        surrogate_version=job.surrogate_version,
+        created_at=now,
+        expires_at=now + lifetime_s,
+    )
+    shown = pool.x[[choice.index for choice in choices]].cpu().numpy().astype(np.float32)
+    particles = [Particle(item.particle_id, slate_id, x) for item, x in zip(items, shown, strict=True)]
+    return Made(slate, particles)
+
+
+def _item(slate_id: str, place: int, choice: Choice, pool: Pool, prediction: Prediction) -> SlateItem:
+    return SlateItem(
+        particle_id=f"{slate_id}-{place}-{secrets.token_hex(4)}",
+        population_index=int(pool.rows[choice.index]),
+        reason=choice.reason,
+        propensity=choice.propensity,
+        predicted_mean=float(prediction.mean[choice.index]),
+        predicted_std=float(prediction.std[choice.index]),
+        item_id=None if pool.item_ids is None else pool.item_ids[choice.index],
+    )
+
+
+def as_shown(job: Job, slate: Slate, xs: Sequence[NDArray[np.float32]]) -> ShownSlate:
+    """The slate as a caller sees it; xs: the (*data_shape) of each item, in order."""
+    items = tuple(
+        ShownItem(
+            particle_id=item.particle_id,
+            population_index=item.population_index,
+            x=x,
+            reason=item.reason,
+            propensity=item.propensity,
+            predicted_mean=item.predicted_mean,
+            predicted_std=item.predicted_std,
+            decoded=decode(job.prior, x, item.item_id),
+        )
+        for item, x in zip(slate.items, xs, strict=True)
+    )
+    return ShownSlate(
+        slate_id=slate.slate_id,
+        session_id=slate.session_id,
+        items=items,
+        round_index=slate.round_index,
+        asked=slate.asked,
+        surrogate_version=slate.surrogate_version,
+        expires_at=slate.expires_at,
+    )
