@@ -1,0 +1,35 @@
+"""Settings of the trainer, from APA_TRAINER_* and REDIS_URL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from apa.config import Settings
+
+
+class TrainerSettings(Settings):
+    """Everything that an operator may set; the defaults are for one small machine."""
+
+    model_config = SettingsConfigDict(env_prefix="APA_TRAINER_")
+
+    broker_url: str = ""
+    """Redis or Sentinel of the Celery broker; "" for the data Redis."""
+    prior_folders: tuple[Path, ...] = ()
+    """Directories of prior folders, beside the shipped ones; an earlier one wins a name."""
+    concurrency: int = Field(default=1, ge=1, le=64)
+    """Refits at once, each in a thread of this process."""
+    torch_threads: int = Field(default=1, ge=1, le=1024)
+    """Threads of one tensor operation; the tensors of a refit are small."""
+    lease_s: float = Field(default=30.0, gt=0.0, le=3600.0)
+    """How long a refit has its session to itself, and after how long a failed or lost one is tried again."""
+    sweep_interval_s: float = Field(default=5.0, gt=0.0, le=3600.0)
+    """How often the due set is looked at for what a lost message left behind."""
+    sweep_limit: int = Field(default=200, ge=1, le=100_000)
+    """Sessions that one sweep asks to be refitted, those waiting longest first."""
+    visibility_timeout_s: float = Field(default=60.0, ge=1.0, le=86400.0)
+    """After how long the broker gives a silent worker's message to another; longer than any refit."""
+    cached_items: int = Field(default=4096, ge=0, le=10_000_000)
+    """Observed items whose features are kept in memory, about 50 kB each."""

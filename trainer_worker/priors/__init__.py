@@ -1,0 +1,1 @@
+"""Fitting of priors: `python -m trainer_worker.priors`."""

@@ -1,0 +1,148 @@
+"""One refit, from a session's id to a published surrogate that knows every answer so far.
+
+    lease -> events, particles -> dataset -> fit -> gate -> publish -> settle
+
+The due set is the truth: whatever goes wrong here leaves the session due, and a sweep finds it again.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import zlib
+from typing import Literal
+
+import torch
+
+from apa.errors import ApaError, DataLoss, Unavailable
+from apa.metrics import TrainerMetrics
+from apa.priors.base import Prior
+from apa.records.feedback import Event
+from apa.records.session import Session, SurrogateVersion
+from apa.store.due import Lease
+from apa.surrogates import load
+from trainer_worker import gate
+from trainer_worker.dataset import dataset, particle_ids
+from trainer_worker.fit import FeatureCache, fit
+from trainer_worker.publish import publish
+from trainer_worker.shelf import PriorShelf, Shelved
+from trainer_worker.stores import Stores
+
+logger = logging.getLogger(__name__)
+
+MAX_PASSES = 5
+"""Refits in a row of one session that keeps getting answers; then the other sessions have their turn."""
+
+Result = Literal["published", "superseded", "unchanged", "failed"]
+
+
+class Refitter:
+    """Refits sessions. Safe to use from several threads: what they share locks itself.
+
+    Args:
+        lease_s: how long a refit has its session to itself.
+    """
+
+    def __init__(
+        self, stores: Stores, shelf: PriorShelf, cache: FeatureCache, metrics: TrainerMetrics, lease_s: float
+    ) -> None:
+        self._stores = stores
+        self._shelf = shelf
+        self._cache = cache
+        self._metrics = metrics
+        self._lease_s = lease_s
+
+    def refit(self, session_id: str) -> None:
+        """Bring the session's surrogate up to date, unless somebody else is at it.
+
+        Answers that arrive during the refit leave the session due, and are covered by another pass.
+        """
+        for _ in range(MAX_PASSES):
+            lease = self._stores.due.acquire(session_id, self._lease_s)
+            if lease is None:
+                self._metrics.refits_coalesced.inc()
+                return
+            if self._pass(lease):
+                return
+
+    def _pass(self, lease: Lease) -> bool:
+        """One refit under a lease; True when there is nothing more to do now."""
+        try:
+            trained_events, result = self._bring_up_to_date(lease)
+        except Unavailable:
+            self._metrics.refits.labels(result="unavailable").inc()
+            self._release(lease)
+            raise
+        except Exception as error:
+            # The lease is left to expire on purpose: trying at once would fail the same way, over and over.
+            self._metrics.refits.labels(result="failed").inc()
+            _report(lease.session_id, error)
+            return True
+        self._metrics.refits.labels(result=result).inc()
+        return self._stores.due.settle(lease, trained_events)
+
+    def _bring_up_to_date(self, lease: Lease) -> tuple[int, Result]:
+        """How many events the current surrogate now knows, and how it came to that."""
+        start = time.monotonic()
+        session = self._stores.sessions.get(lease.session_id)
+        events = self._stores.ledger.log(lease.session_id)
+        shelved = self._shelf.get(session.config.prior)
+        if not events or self._is_current(session, shelved.prior, len(events)):
+            self._metrics.refits_coalesced.inc()
+            return len(events), "unchanged"
+        published = self._publish(lease, session, shelved, events)
+        self._metrics.refit_duration_seconds.observe(time.monotonic() - start)
+        return len(events), "published" if published else "superseded"
+
+    def _publish(self, lease: Lease, session: Session, shelved: Shelved, events: list[Event]) -> bool:
+        prior, transport = shelved
+        answers = [event.feedback for event in events]
+        particles = self._stores.slates.particles(session.session_id, particle_ids(answers))
+        data = dataset(answers, particles, prior.data_shape)
+        x, rewards = torch.from_numpy(data.x), torch.from_numpy(data.rewards)
+        family = session.config.surrogate
+        seed = _seed_of(session.session_id)
+        blob = fit(family, prior, x, rewards, seed, self._cache, transport).to_bytes()
+        gate.check(blob, prior, x, rewards)
+        return publish(
+            self._stores.surrogates,
+            lease,
+            family,
+            blob,
+            trained_events=len(events),
+            newest_answer_at=max(event.recorded_at for event in events),
+            now=time.time(),
+        )
+
+    def _is_current(self, session: Session, prior: Prior, num_events: int) -> bool:
+        """Whether the current surrogate knows every answer, and speaks of this prior's features."""
+        current = self._stores.surrogates.current(session.session_id)
+        if current is None or current.trained_events != num_events:
+            return False
+        return self._fits(session.session_id, current, prior)
+
+    def _fits(self, session_id: str, current: SurrogateVersion, prior: Prior) -> bool:
+        try:
+            blob = self._stores.surrogates.blob(session_id, current.version)
+            return load(blob, current.version).prior_hash in ("", prior.content_hash)
+        except DataLoss as error:
+            logger.warning("session %s is refitted: %s", session_id, error)
+            return False
+
+    def _release(self, lease: Lease) -> None:
+        try:
+            self._stores.due.release(lease)
+        except Unavailable:
+            logger.warning("the lease of session %s is left to expire", lease.session_id)
+
+
+def _seed_of(session_id: str) -> int:
+    """The same session always fits with the same seed."""
+    return zlib.crc32(session_id.encode())
+
+
+def _report(session_id: str, error: Exception) -> None:
+    if isinstance(error, ApaError):
+        logger.error("session %s was not refitted: %s: %s", session_id, type(error).__name__, error)
+    else:
+        logger.exception("session %s was not refitted", session_id)
