@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import pytest
+import redis
+
+from apa import keys
+from apa.store.due import DueStore, Lease
+from tests.apa.store.world import SHORT_S, World
+from tests.waiting import wait_until
+
+
+@pytest.fixture
+def store(redis_client: redis.Redis) -> DueStore:
+    return DueStore(redis_client)
+
+
+def test_due_sessions_come_from_all_shards_oldest_first(store: DueStore, redis_client: redis.Redis) -> None:
+    ids = [f"s{i}" for i in range(50)]
+    for age, session_id in enumerate(ids):
+        redis_client.zadd(keys.due(keys.shard_of(session_id)), {session_id: 1000 - age})
+
+    assert store.due(100) == list(reversed(ids))
+    assert store.due(3) == ["s49", "s48", "s47"]
+    assert store.count() == 50
+
+
+def test_marking_a_due_session_again_keeps_its_place(store: DueStore, redis_client: redis.Redis) -> None:
+    store.mark("a")
+    since = redis_client.zscore(keys.due(keys.shard_of("a")), "a")
+    wait_until(
+        lambda: redis_client.time()[1] / 1000 % 1000 != (since or 0) % 1000, what="the next millisecond"
+    )
+
+    store.mark("a")
+
+    assert redis_client.zscore(keys.due(keys.shard_of("a")), "a") == since
+    assert store.count() == 1
+
+
+def test_one_refit_at_a_time_and_each_lease_beats_the_one_before(store: DueStore) -> None:
+    first = store.acquire("s1", 60)
+    assert first is not None
+    assert store.acquire("s1", 60) is None
+
+    store.release(first)
+
+    second = store.acquire("s1", 60)
+    assert second is not None
+    assert second.token > first.token
+
+
+def test_the_lease_of_a_worker_that_died_passes_on(store: DueStore) -> None:
+    first = store.acquire("s1", SHORT_S)
+    assert first is not None
+
+    taken: list[Lease] = []
+
+    def take() -> bool:
+        lease = store.acquire("s1", 60)
+        taken.extend([lease] if lease else [])
+        return bool(taken)
+
+    wait_until(take, what="a lease")
+
+    assert taken[0].token > first.token
+    assert not store.settle(first, 0), "whoever lost the lease ends nothing"
+    assert store.acquire("s1", 60) is None
+
+
+def test_a_refit_that_saw_every_answer_ends_the_sessions_being_due(world: World) -> None:
+    slate = world.show()
+    world.answer(slate, 0)
+    lease = world.due.acquire("s1", 60)
+    assert lease is not None
+
+    assert world.due.settle(lease, trained_events=1)
+
+    assert world.due.due(10) == []
+    assert world.due.acquire("s1", 60) is not None, "the lease was given back"
+
+
+def test_an_answer_during_a_refit_keeps_the_session_due(world: World) -> None:
+    slate = world.show()
+    world.answer(slate, 0)
+    lease = world.due.acquire("s1", 60)
+    assert lease is not None
+    world.answer(slate, 1)
+
+    assert not world.due.settle(lease, trained_events=1)
+
+    assert world.due.due(10) == ["s1"]
+    assert world.due.acquire("s1", 60) is not None
+
+
+def test_a_failed_refit_leaves_the_session_due(world: World) -> None:
+    world.due.mark("s1")
+    lease = world.due.acquire("s1", 60)
+    assert lease is not None
+
+    world.due.release(lease)
+
+    assert world.due.due(10) == ["s1"]

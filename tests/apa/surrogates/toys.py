@@ -1,0 +1,69 @@
+"""A prior and surrogates small enough to reason about."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from apa.priors import Denoised, Prior, VPSchedule
+from apa.records.prior_card import PriorCard
+from apa.surrogates import LinearSurrogate
+from apa.surrogates.posterior import Posterior
+
+
+class ToyPrior(Prior):
+    """Features are a fixed smooth function of x_t and t; nothing is denoised."""
+
+    def __init__(
+        self, data_shape: tuple[int, ...] = (3,), feature_dim: int = 5, content_hash: str = "a1b2"
+    ) -> None:
+        generator = torch.Generator().manual_seed(7)
+        self.size = int(torch.tensor(data_shape).prod())
+        self.mix = torch.randn(self.size, feature_dim, generator=generator, dtype=torch.float64)
+        self.schedule = VPSchedule()
+        self.content_hash = content_hash
+        self.calls = 0
+        self.encoded = 0
+        kind = "image" if len(data_shape) == 3 else "vector"
+        self.card = PriorCard.model_validate(
+            {
+                "name": "toy",
+                "kind": kind,
+                "data_shape": data_shape,
+                "decoder": "none",
+                "feature_dim": feature_dim,
+            }
+        )
+
+    def denoise(self, x_t: Tensor, t: Tensor) -> Denoised:
+        self.calls += 1
+        self.encoded += len(x_t)
+        z = x_t.flatten(1) @ self.mix.to(x_t)
+        return Denoised(x_t, torch.tanh(z / 3) + 0.1 * z + t[:, None])
+
+
+def draw(prior: ToyPrior, count: int, seed: int = 0) -> Tensor:
+    """(count, *data_shape), float32 items."""
+    return torch.randn(count, *prior.data_shape, generator=torch.Generator().manual_seed(seed))
+
+
+def random_surrogate(
+    seed: int, num_levels: int = 4, dim: int = 5, prior_hash: str = "a1b2"
+) -> LinearSurrogate:
+    """Heads with nothing learnt, for tests of everything but the fit."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator)
+
+    posterior = Posterior(normal(dim), normal(dim).abs() + 0.5, 0.1 * normal(3, dim + 1), 1.0, 0.7)
+    return LinearSurrogate(
+        schedule=VPSchedule(),
+        levels=torch.linspace(-6, 6, num_levels),
+        weights=normal(num_levels, dim),
+        intercepts=normal(num_levels),
+        posterior=posterior,
+        reward_mean=2.5,
+        reward_scale=1.5,
+        prior_hash=prior_hash,
+    )

@@ -1,0 +1,273 @@
+"""The client against stand-in services: what it gives back, what it raises, what it repeats."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from apa import errors
+from apa.client import AsyncClient, Client, Feedback, Finished, Progress, ScalarAnswer, ShownSlate, Started
+from apa.client.results import EventReader, collect
+from apa.pb import sampler_pb2
+from tests.apa.fake_services import Fakes, serving
+
+
+@pytest.fixture
+def fakes() -> Fakes:
+    return Fakes()
+
+
+@pytest.fixture
+def address(fakes: Fakes) -> Iterator[str]:
+    with serving(fakes) as address:
+        yield address
+
+
+@pytest.fixture
+def apa(address: str) -> Iterator[Client]:
+    with Client(sampler=address, feedback=address, timeout_s=10) as client:
+        yield client
+
+
+def fails_first(fakes: Fakes, times: int, error: errors.ApaError) -> None:
+    left = iter([error] * times)
+
+    def before(method: str) -> None:
+        for one in left:
+            raise one
+
+    fakes.before = before
+
+
+def test_the_ten_lines_of_the_readme(apa: Client) -> None:
+    session = apa.create_session(prior="toy", budget=16, user_id="ada", particles_per_round=4)
+    for round_index in range(4):
+        slate = apa.sample(session.session_id).slate
+        answers = {item.particle_id: float(item.x.sum()) for item in slate.items}
+        results = apa.record_feedback(session.session_id, answers)
+        assert [result.acknowledgement.spent for result in results if result.acknowledgement] == [
+            4 * round_index + one for one in (1, 2, 3, 4)
+        ]
+        view = apa.wait_for_refit(session.session_id)
+    assert (view.spent, view.remaining, view.is_fitted) == (16, 0, True)
+    assert [version.trained_events for version in apa.list_surrogates(session.session_id)] == [16]
+
+
+def test_what_is_left_out_is_the_services_to_choose(apa: Client) -> None:
+    config = apa.create_session("toy", 8).config
+    assert (config.num_particles, config.particles_per_round, config.policy) == (32, 8, "ucb")
+
+
+def test_a_slate_has_arrays_and_items_to_show(apa: Client) -> None:
+    session = apa.create_session("toy", 8, particles_per_round=2)
+    result = apa.sample(session.session_id, sampling={"seed": 3})
+    assert result.started.sampling.seed == 3
+    assert result.particles is None
+    first = result.slate.items[0]
+    assert first.x.dtype == np.float32
+    assert first.item is not None
+    assert first.item.title == "Film 0"
+    assert first.png is None
+
+
+def test_a_run_of_a_prior_gives_its_particles(apa: Client) -> None:
+    result = apa.sample(prior="toy", num_particles=7)
+    assert result.particles is not None
+    assert result.particles.x.shape == (7, 3)
+    assert result.particles.log_weights.shape == (7,)
+    with pytest.raises(errors.FailedPrecondition):
+        _ = result.slate
+
+
+def test_a_population_of_many_chunks_is_put_together(apa: Client) -> None:
+    session = apa.create_session("toy", 8, num_particles=4096)
+    result = apa.sample(session.session_id, num_particles=60_000, include_particles=True)
+    assert result.particles is not None
+    np.testing.assert_array_equal(result.particles.x.ravel(), np.arange(180_000))
+
+
+def test_a_stream_gives_events_in_order(apa: Client) -> None:
+    session = apa.create_session("toy", 8)
+    events = list(apa.sample_stream(session.session_id, progress_every=50))
+    assert [type(event) for event in events] == [Started, Progress, Progress, ShownSlate, Finished]
+
+
+def test_to_stop_reading_ends_the_run(apa: Client, fakes: Fakes) -> None:
+    stream = apa.sample_stream(prior="toy", num_particles=2_000_000, include_particles=True)
+    next(stream)
+    stream.close()  # type: ignore[attr-defined]
+    assert fakes.closed.wait(10)
+
+
+def test_a_wrong_argument_is_raised_at_the_call_not_at_the_first_event(apa: Client) -> None:
+    with pytest.raises(errors.InvalidArgument) as caught:
+        apa.sample_stream()
+    assert caught.value.found == "neither"
+    with pytest.raises(errors.InvalidArgument) as caught:
+        apa.sample("s", sampling={"beta": float("nan")})
+    assert caught.value.field == "sampling.beta"
+
+
+def test_an_unknown_session_is_not_found(apa: Client) -> None:
+    for call in (apa.get_session, apa.sample, apa.list_surrogates, apa.wait_for_refit):
+        with pytest.raises(errors.NotFound) as caught:
+            call("nobody")
+        assert caught.value.found == "nobody"
+
+
+def test_a_refused_answer_raises_after_the_others_were_recorded(apa: Client, fakes: Fakes) -> None:
+    session = apa.create_session("toy", 1)
+    with pytest.raises(errors.FailedPrecondition) as caught:
+        apa.record_feedback(session.session_id, {"p1": 1.0, "p2": 2.0})
+    assert caught.value.field == "budget"
+    assert apa.get_session(session.session_id).spent == 1
+
+
+def test_refusals_can_be_read_instead(apa: Client) -> None:
+    session = apa.create_session("toy", 1)
+    first, second = apa.record_feedback(session.session_id, {"p1": 1.0, "p2": 2.0}, check=False)
+    assert first.error is None
+    assert type(second.error) is errors.FailedPrecondition
+
+
+def test_the_same_answer_again_has_the_same_id(apa: Client) -> None:
+    session = apa.create_session("toy", 8)
+    apa.record_feedback(session.session_id, {"p": 1.0})
+    again = apa.record_feedback(session.session_id, {"p": 1.0})[0].acknowledgement
+    assert again is not None
+    assert again.duplicate
+    assert apa.get_session(session.session_id).spent == 1
+
+
+def test_ids_of_the_callers_own_are_kept(apa: Client) -> None:
+    session = apa.create_session("toy", 8)
+    answer = ScalarAnswer(particle_id="p", reward=1.0)
+    own = Feedback(feedback_id="mine", session_id=session.session_id, answer=answer)
+    assert apa.record_feedback(session.session_id, [own])[0].feedback_id == "mine"
+
+
+@pytest.mark.parametrize("method", ["create_session", "record_feedback", "sample"])
+def test_a_call_is_repeated_with_the_same_ids_while_a_server_is_away(
+    method: str, apa: Client, fakes: Fakes
+) -> None:
+    session = apa.create_session("toy", 8)
+    fakes.seen.clear()
+    fails_first(fakes, 2, errors.Unavailable("draining"))
+    calls: dict[str, Any] = {
+        "create_session": lambda: apa.create_session("toy", 8),
+        "record_feedback": lambda: apa.record_feedback(session.session_id, {"p": 1.0}),
+        "sample": lambda: apa.sample(session.session_id),
+    }
+    calls[method]()
+    assert len(fakes.seen) == 3
+    assert fakes.seen[0] == fakes.seen[1] == fakes.seen[2]
+
+
+def test_the_servers_retry_delay_is_kept(apa: Client, fakes: Fakes) -> None:
+    fails_first(fakes, 1, errors.Unavailable("busy", retry_after_s=0.4))
+    started = time.monotonic()
+    apa.list_priors()
+    assert time.monotonic() - started >= 0.4
+
+
+def test_a_server_that_stays_away_is_given_up_on(address: str, fakes: Fakes) -> None:
+    fails_first(fakes, 1000, errors.Unavailable("busy"))
+    started = time.monotonic()
+    with (
+        Client(address, address, retry_for_s=0.5) as apa,
+        pytest.raises(errors.Unavailable, match="busy"),
+    ):
+        apa.list_priors()
+    assert time.monotonic() - started < 5
+    assert 2 <= len(fakes.seen) < 50
+
+
+def test_what_would_fail_again_is_not_repeated(apa: Client, fakes: Fakes) -> None:
+    fails_first(fakes, 1000, errors.ResourceExhausted("full", retry_after_s=0.1))
+    with pytest.raises(errors.ResourceExhausted):
+        apa.list_priors()
+    assert len(fakes.seen) == 1
+
+
+def test_no_server_at_all_is_unavailable() -> None:
+    with (
+        Client("127.0.0.1:1", "127.0.0.1:1", retry_for_s=0) as apa,
+        pytest.raises(errors.Unavailable),
+    ):
+        apa.list_priors()
+
+
+def test_a_refit_that_does_not_come_is_a_deadline_with_both_counts(apa: Client, fakes: Fakes) -> None:
+    fakes.fits = False
+    session = apa.create_session("toy", 8)
+    apa.record_feedback(session.session_id, {"p": 1.0})
+    with pytest.raises(errors.DeadlineExceeded) as caught:
+        apa.wait_for_refit(session.session_id, timeout_s=0.1)
+    assert (caught.value.expected, caught.value.found) == ("trained on 1 answers", "trained on 0")
+
+
+def test_sessions_are_listed_over_pages(apa: Client) -> None:
+    ids = {apa.create_session("toy", 8).session_id for _ in range(5)}
+    assert {view.session_id for view in apa.list_sessions()} == ids
+    assert len(apa.list_sessions(limit=3)) == 3
+
+
+def test_a_gap_in_a_stream_is_data_loss() -> None:
+    reader = EventReader()
+    reader.read(sampler_pb2.SampleResponse(sequence=0, started=sampler_pb2.Started()))
+    with pytest.raises(errors.DataLoss) as caught:
+        reader.read(sampler_pb2.SampleResponse(sequence=2, finished=sampler_pb2.Finished()))
+    assert (caught.value.expected, caught.value.found) == ("1", "2")
+
+
+def test_a_stream_that_was_cut_short_is_data_loss() -> None:
+    with pytest.raises(errors.DataLoss):
+        collect([])
+
+
+def test_the_async_client_does_the_same(address: str, fakes: Fakes) -> None:
+    async def use() -> None:
+        async with AsyncClient(sampler=address, feedback=address, timeout_s=10) as apa:
+            session = await apa.create_session("toy", budget=2, particles_per_round=2)
+            fails_first(fakes, 2, errors.Unavailable("draining"))
+            slate = (await apa.sample(session.session_id)).slate
+            await apa.record_feedback(session.session_id, {item.particle_id: 1.0 for item in slate.items})
+            view = await apa.wait_for_refit(session.session_id)
+            assert view.remaining == 0
+            events = [event async for event in apa.sample_stream(session.session_id, progress_every=0)]
+            assert [type(event) for event in events] == [Started, ShownSlate, Finished]
+            with pytest.raises(errors.FailedPrecondition):
+                await apa.record_feedback(session.session_id, {"one more": 1.0})
+            with pytest.raises(errors.NotFound):
+                await apa.get_session("nobody")
+            assert [prior.card.name for prior in await apa.list_priors()] == ["toy"]
+            assert len(await apa.list_sessions()) == 1
+            assert len(await apa.list_surrogates(session.session_id)) == 1
+
+    asyncio.run(use())
+
+
+def test_both_clients_have_the_same_methods() -> None:
+    public = {name for name in vars(Client) if not name.startswith("_")}
+    assert public == {name for name in vars(AsyncClient) if not name.startswith("_")}
+
+
+@pytest.mark.parametrize("num_particles", [-1, 0, 10**10, 2.5])
+def test_a_number_of_particles_that_is_none_is_refused_before_anything_is_sent(num_particles: int) -> None:
+    with Client(sampler="127.0.0.1:1", feedback="127.0.0.1:1") as client:
+        with pytest.raises(errors.InvalidArgument) as refused:
+            client.sample(prior="films", num_particles=num_particles)
+        assert refused.value.field == "num_particles"
+
+
+@pytest.mark.parametrize("reward", [1e200, -1e7])
+def test_a_reward_that_no_surrogate_could_learn_from_is_refused(reward: float) -> None:
+    with Client(sampler="127.0.0.1:1", feedback="127.0.0.1:1") as client:
+        with pytest.raises(errors.InvalidArgument) as refused:
+            client.record_feedback("s1", {"p1": reward})
+        assert "reward" in refused.value.field

@@ -1,0 +1,140 @@
+"""Records of every kind, as they may be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from apa.records.feedback import Acknowledgement, Feedback, ScalarAnswer
+from apa.records.run_events import Finished, ParticleChunk, Progress, Started
+from apa.records.sampling import SamplingOverrides
+from apa.records.session import Ledger, Session, SessionConfig, SurrogateVersion
+from apa.records.shown import CatalogueItem, SessionView, ShownItem, ShownSlate
+
+IDS = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,20}", fullmatch=True)
+TEXTS = st.text(min_size=1, max_size=20)
+TIMES = st.floats(1e9, 4e9)
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
+COUNTS = st.integers(0, 2**31)
+UNIT = st.floats(0, 1)
+
+OVERRIDES = st.builds(
+    SamplingOverrides,
+    num_steps=st.none() | st.integers(1, 1000),
+    beta=st.none() | st.floats(-1e4, 1e4),
+    corrector=st.none() | st.sampled_from(["fkc", "twisted", "clipped", "guidance", "none"]),
+    resampling=st.none() | st.sampled_from(["systematic", "stratified", "multinomial"]),
+    ess_threshold=st.none() | UNIT,
+    integrator=st.none() | st.sampled_from(["euler_maruyama", "ancestral"]),
+    grid=st.none() | st.sampled_from(["uniform", "log_snr"]),
+    seed=st.none() | st.integers(0, 2**63 - 1),
+)
+CONFIGS = st.builds(
+    SessionConfig,
+    prior=TEXTS,
+    budget=st.integers(1, 1_000_000),
+    particles_per_round=st.integers(1, 64),
+    num_particles=st.integers(64, 4096),
+    surrogate=st.sampled_from(["linear", "cnn"]),
+    policy=st.sampled_from(["ucb", "epsilon_greedy"]),
+    sampling=OVERRIDES,
+)
+SESSIONS = st.builds(Session, session_id=IDS, tenant=IDS, user_id=TEXTS, config=CONFIGS, created_at=TIMES)
+LEDGERS = st.builds(Ledger, spent=COUNTS, reserved=COUNTS, round_index=COUNTS, num_events=COUNTS)
+SURROGATES = st.builds(
+    SurrogateVersion,
+    version=TEXTS,
+    family=st.sampled_from(["linear", "cnn"]),
+    trained_events=COUNTS,
+    published_at=TIMES,
+)
+VIEWS = st.builds(SessionView, session=SESSIONS, ledger=LEDGERS, surrogate=st.none() | SURROGATES)
+
+ITEMS = st.builds(
+    CatalogueItem, item_id=TEXTS, title=TEXTS, attributes=st.dictionaries(TEXTS, TEXTS, max_size=3)
+)
+TENSORS = arrays.arrays(np.float32, arrays.array_shapes(max_dims=3, max_side=3))
+SHOWN_ITEMS = st.builds(
+    ShownItem,
+    particle_id=IDS,
+    population_index=COUNTS,
+    x=TENSORS,
+    reason=st.sampled_from(["cold_start", "top", "random"]),
+    propensity=st.floats(1e-9, 1),
+    predicted_mean=FINITE,
+    predicted_std=FINITE,
+    decoded=st.none() | st.binary(max_size=20) | ITEMS,
+)
+SLATES = st.builds(
+    ShownSlate,
+    slate_id=IDS,
+    session_id=IDS,
+    items=st.lists(SHOWN_ITEMS, max_size=3).map(tuple),
+    round_index=COUNTS,
+    asked=COUNTS,
+    surrogate_version=st.text(max_size=5),
+    expires_at=TIMES,
+)
+
+
+def _chunk(num: int) -> st.SearchStrategy[ParticleChunk]:
+    return st.builds(
+        ParticleChunk,
+        offset=COUNTS,
+        x=arrays.arrays(np.float32, (num, 2)),
+        log_weights=arrays.arrays(np.float64, num),
+        last=st.booleans(),
+    )
+
+
+EVENTS: st.SearchStrategy[Any] = st.one_of(
+    st.builds(
+        Started,
+        run_id=IDS,
+        request_id=IDS,
+        prior=TEXTS,
+        surrogate_version=st.text(max_size=5),
+        sampling=OVERRIDES,
+        num_particles=COUNTS,
+        replayed=st.booleans(),
+    ),
+    st.builds(
+        Progress,
+        step=COUNTS,
+        num_steps=COUNTS,
+        ess=FINITE,
+        log_z=st.none() | FINITE,
+        num_resamplings=COUNTS,
+    ),
+    st.integers(0, 4).flatmap(_chunk),
+    SLATES,
+    st.builds(
+        Finished,
+        log_z=st.none() | FINITE,
+        kl_to_prior=st.none() | FINITE,
+        ess_history=st.lists(FINITE, max_size=4).map(tuple),
+        num_resamplings=COUNTS,
+        unique_ancestors=COUNTS,
+        clip_events=COUNTS,
+        queue_seconds=UNIT,
+        run_seconds=UNIT,
+    ),
+)
+
+FEEDBACKS = st.builds(
+    Feedback,
+    feedback_id=IDS,
+    session_id=IDS,
+    answer=st.builds(ScalarAnswer, particle_id=TEXTS, reward=st.floats(-1e6, 1e6)),
+)
+ACKNOWLEDGEMENTS = st.builds(
+    Acknowledgement,
+    feedback_id=IDS,
+    sequence=st.integers(1, 2**31),
+    duplicate=st.booleans(),
+    spent=COUNTS,
+    remaining=COUNTS,
+)

@@ -1,0 +1,325 @@
+"""The engine's thread: places, cancellation, deadlines, errors and stopping, seen from outside."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+import torch
+from torch import Tensor
+
+from apa.errors import (
+    ApaError,
+    Cancelled,
+    DeadlineExceeded,
+    InvalidArgument,
+    ResourceExhausted,
+    Unavailable,
+)
+from apa.records.sampling import SamplingConfig
+from sampler_service import sample
+from sampler_service.engine import Progress
+from sampler_service.observer import EndReason, EngineObserver
+from sampler_service.potential import RewardPotential
+from sampler_service.scheduler import Limits
+from sampler_service.service_loop import Admitted, EngineThread, Failed, Finished, RunEvent, RunRequest
+from tests.sampler_service.problems import MILD, SLOPE, three_modes
+from tests.waiting import wait_until
+
+PRIOR = three_modes()
+FOREVER = SamplingConfig(num_steps=1000, corrector="fkc", seed=0)
+
+
+class Gate:
+    """A reward that waits until it is opened, so that a test decides how long a tick takes."""
+
+    def __init__(self) -> None:
+        self.entered, self.opened = threading.Event(), threading.Event()
+
+    def __call__(self, x: Tensor) -> Tensor:
+        self.entered.set()
+        assert self.opened.wait(timeout=30)
+        return x[:, 0]
+
+
+@dataclass
+class Listener:
+    """Collects the events of one run."""
+
+    events: list[RunEvent] = field(default_factory=list)
+
+    def __call__(self, event: RunEvent) -> None:
+        self.events.append(event)
+
+    @property
+    def ended(self) -> bool:
+        return bool(self.events) and isinstance(self.events[-1], (Finished, Failed))
+
+    @property
+    def error(self) -> ApaError:
+        wait_until(lambda: self.ended, deadline_s=30, what="the run's end")
+        assert isinstance(self.events[-1], Failed)
+        return self.events[-1].error
+
+    @property
+    def finished(self) -> Finished:
+        wait_until(lambda: self.ended, deadline_s=30, what="the run's end")
+        assert isinstance(self.events[-1], Finished), self.events[-1]
+        return self.events[-1]
+
+
+@dataclass
+class Measured(EngineObserver):
+    ends: list[EndReason] = field(default_factory=list)
+    ticks: int = 0
+    resamplings: int = 0
+    clips: int = 0
+
+    def on_tick(self, num_runs: int, num_particles: int, seconds: float) -> None:
+        self.ticks += 1
+
+    def on_resample(self) -> None:
+        self.resamplings += 1
+
+    def on_clip(self, count: int) -> None:
+        self.clips += count
+
+    def on_finish(self, reason: EndReason) -> None:
+        self.ends.append(reason)
+
+
+@pytest.fixture
+def measured() -> Measured:
+    return Measured()
+
+
+@pytest.fixture
+def engine(measured: Measured) -> Iterator[EngineThread]:
+    thread = EngineThread(Limits(max_particles=100, max_waiting=3), observer=measured)
+    thread.start()
+    yield thread
+    thread.stop(grace_s=0.0)
+
+
+def _request(
+    run_id: str = "run",
+    reward: object = MILD,
+    config: SamplingConfig = FOREVER,
+    num_particles: int = 20,
+    deadline_s: float | None = None,
+    progress_every: int = 0,
+) -> RunRequest:
+    potential = None if reward is None else RewardPotential(reward)  # type: ignore[arg-type]
+    return RunRequest(
+        run_id=run_id,
+        prior=PRIOR,
+        potential=potential,
+        config=config,
+        num_particles=num_particles,
+        deadline_s=deadline_s,
+        progress_every=progress_every,
+    )
+
+
+def test_a_run_is_admitted_reports_progress_and_ends_as_in_process(
+    engine: EngineThread, measured: Measured
+) -> None:
+    config, listener = SamplingConfig(num_steps=10, seed=3), Listener()
+
+    engine.submit(_request(config=config, progress_every=4), listener)
+
+    population = listener.finished.population
+    assert torch.equal(population.x, sample(PRIOR, MILD, config, num_particles=20).x)
+    assert isinstance(listener.events[0], Admitted)
+    assert [event.step for event in listener.events if isinstance(event, Progress)] == [4, 8]
+    assert measured.ends == ["finished"]
+    assert (engine.num_running, engine.num_waiting) == (0, 0)
+
+
+def test_a_run_without_a_seed_is_told_the_one_it_got(engine: EngineThread) -> None:
+    listener = Listener()
+    engine.submit(_request(config=SamplingConfig(num_steps=3)), listener)
+
+    population = listener.finished.population
+
+    assert isinstance(listener.events[0], Admitted)
+    assert listener.events[0].config.seed == population.seed
+
+
+def test_many_runs_from_many_threads_all_finish(measured: Measured) -> None:
+    engine = EngineThread(Limits(max_particles=100, max_waiting=64), observer=measured)
+    engine.start()
+    listeners = [Listener() for _ in range(40)]
+
+    def submit(i: int) -> None:
+        engine.submit(_request(str(i), SLOPE, SamplingConfig(num_steps=5 + i % 4, seed=i)), listeners[i])
+
+    threads = [threading.Thread(target=submit, args=(i,)) for i in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert all(listener.finished for listener in listeners)
+    engine.stop()
+    assert measured.ends == ["finished"] * 40
+
+
+def test_a_cancelled_run_frees_its_place(engine: EngineThread, measured: Measured) -> None:
+    listener, next_listener = Listener(), Listener()
+    handle = engine.submit(_request(num_particles=100), listener)
+    wait_until(lambda: listener.events)
+    engine.submit(_request("next", config=SamplingConfig(num_steps=2), num_particles=100), next_listener)
+    assert engine.num_waiting == 1
+
+    handle.cancel()
+
+    assert isinstance(listener.error, Cancelled)
+    assert next_listener.finished
+    handle.cancel()
+    assert measured.ends == ["cancelled", "finished"]
+
+
+def test_a_waiting_run_can_be_cancelled_before_it_starts(engine: EngineThread) -> None:
+    gate, waiting = Gate(), Listener()
+    engine.submit(_request(reward=gate, num_particles=100), Listener())
+    assert gate.entered.wait(timeout=30)
+    engine.submit(_request("waiting"), waiting).cancel()
+    gate.opened.set()
+
+    assert isinstance(waiting.error, Cancelled)
+    assert len(waiting.events) == 1
+
+
+def test_cancelling_an_old_handle_leaves_a_later_run_of_the_same_id_alone(engine: EngineThread) -> None:
+    first, second = Listener(), Listener()
+    handle = engine.submit(_request(config=SamplingConfig(num_steps=2)), first)
+    assert first.finished
+    engine.submit(_request(config=SamplingConfig(num_steps=20)), second)
+
+    handle.cancel()
+
+    assert second.finished
+
+
+def test_a_run_past_its_deadline_ends_and_one_that_waited_too_long_never_starts(engine: EngineThread) -> None:
+    gate, running, waiting = Gate(), Listener(), Listener()
+    soon = time.monotonic() + 1.0
+    engine.submit(_request("running", gate, num_particles=100, deadline_s=soon), running)
+    assert gate.entered.wait(timeout=30)
+    engine.submit(_request("waiting", deadline_s=soon), waiting)
+    wait_until(lambda: time.monotonic() > soon)
+    gate.opened.set()
+
+    assert isinstance(running.error, DeadlineExceeded)
+    assert isinstance(waiting.error, DeadlineExceeded)
+    assert len(waiting.events) == 1
+
+
+def test_a_deadline_in_the_past_is_refused_at_once(engine: EngineThread) -> None:
+    with pytest.raises(DeadlineExceeded):
+        engine.submit(_request(deadline_s=time.monotonic() - 1.0), Listener())
+
+
+def test_too_many_waiting_runs_are_refused_with_a_delay(engine: EngineThread) -> None:
+    gate = Gate()
+    engine.submit(_request("first", gate, num_particles=100), Listener())
+    assert gate.entered.wait(timeout=30)
+    for i in range(3):
+        engine.submit(_request(str(i)), Listener())
+
+    with pytest.raises(ResourceExhausted) as caught:
+        engine.submit(_request("one too many"), Listener())
+
+    gate.opened.set()
+    assert caught.value.retry_after_s
+
+
+def test_what_does_not_fit_together_is_refused_at_submit(engine: EngineThread) -> None:
+    config = SamplingConfig(corrector="clipped", integrator="ancestral")
+
+    with pytest.raises(InvalidArgument):
+        engine.submit(_request(config=config), Listener())
+
+
+def test_a_failing_reward_ends_its_own_run_only(engine: EngineThread, measured: Measured) -> None:
+    good, bad = Listener(), Listener()
+    config = SamplingConfig(num_steps=30, seed=1)
+    engine.submit(_request("good", config=config), good)
+    engine.submit(_request("bad", lambda x: x.no_such_thing), bad)
+
+    assert isinstance(bad.error, InvalidArgument)
+    expected = sample(PRIOR, MILD, config, num_particles=20)
+    assert torch.allclose(good.finished.population.x, expected.x, atol=1e-5)
+    assert sorted(measured.ends) == ["failed", "finished"]
+
+
+def test_a_listener_that_raises_loses_its_run_and_no_other(engine: EngineThread, measured: Measured) -> None:
+    good = Listener()
+
+    def broken(event: RunEvent) -> None:
+        raise ConnectionError
+
+    engine.submit(_request("broken"), broken)
+    engine.submit(_request("good", config=SamplingConfig(num_steps=5)), good)
+
+    assert good.finished
+    wait_until(lambda: sorted(measured.ends) == ["cancelled", "finished"])
+    assert engine.num_running == 0
+
+
+def test_a_stop_lets_runs_finish_refuses_new_ones_and_sends_the_waiting_away(engine: EngineThread) -> None:
+    gate, running, waiting = Gate(), Listener(), Listener()
+    engine.submit(_request("running", gate, SamplingConfig(num_steps=5), num_particles=100), running)
+    assert gate.entered.wait(timeout=30)
+    engine.submit(_request("waiting"), waiting)
+    stopper = threading.Thread(target=engine.stop, args=(30.0,))
+    stopper.start()
+    wait_until(lambda: _refuses(engine))
+    gate.opened.set()
+    stopper.join(timeout=30)
+
+    assert not stopper.is_alive()
+    assert isinstance(waiting.error, Unavailable)
+    assert running.finished
+
+
+def _refuses(engine: EngineThread) -> bool:
+    try:
+        handle = engine.submit(_request(f"probe {time.monotonic()}"), Listener())
+    except Unavailable:
+        return True
+    handle.cancel()
+    return False
+
+
+def test_a_stop_without_grace_ends_what_is_under_way() -> None:
+    engine, listener = EngineThread(), Listener()
+    engine.start()
+    engine.submit(_request(), listener)
+    wait_until(lambda: listener.events)
+
+    engine.stop(grace_s=0.0)
+
+    assert isinstance(listener.error, Unavailable)
+
+
+def test_an_engine_that_never_started_stops_at_once() -> None:
+    engine = EngineThread()
+    engine.stop()
+
+    assert not engine.is_alive
+
+
+def test_the_observer_hears_of_resamplings_and_clips(engine: EngineThread, measured: Measured) -> None:
+    resampled, clipped = Listener(), Listener()
+    strong = SamplingConfig(num_steps=20, beta=10.0, seed=0)
+    engine.submit(_request("strong", SLOPE, strong), resampled)
+    engine.submit(_request("clipped", MILD, strong.model_copy(update={"corrector": "clipped"})), clipped)
+
+    assert resampled.finished.population.num_resamplings == measured.resamplings > 0
+    assert clipped.finished.population.clip_events == measured.clips > 0
+    assert measured.ticks >= 21

@@ -1,0 +1,58 @@
+"""What a population becomes: distinct items that this session has not seen, close to the particles."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import torch
+
+from apa.priors.catalogue import Catalogue, Item
+from sampler_service.calls import Job
+from sampler_service.population import Population
+from sampler_service.showing import pool_of
+from tests.apa.priors.networks import small_mlp_prior
+
+
+class FakeJob:
+    """The two things of a job that the pool depends on."""
+
+    def __init__(self, num_items: int, num_shown: int) -> None:
+        vectors = np.arange(num_items, dtype=np.float32)[:, None]
+        items = [Item(f"i{i}", f"Item {i}", {}) for i in range(num_items)]
+        self.prior = small_mlp_prior(1)
+        self.prior.catalogue = Catalogue(items, vectors)
+        self.num_shown = num_shown
+
+
+def a_population(*positions: float) -> Population:
+    x = torch.tensor(positions)[:, None]
+    fields: dict[str, Any] = dict.fromkeys(Population.__dataclass_fields__, None)
+    return Population(**fields | {"x": x})
+
+
+def pool(num_items: int, num_shown: int, positions: list[float], seen: set[str]) -> list[str]:
+    job = cast(Job, FakeJob(num_items, num_shown))
+    found = pool_of(job, a_population(*positions), seen)
+    assert found.item_ids is not None
+    assert len(found.rows) == len(found.x) == len(found.item_ids)
+    return list(found.item_ids)
+
+
+def test_particles_on_one_item_do_not_reach_for_distant_ones() -> None:
+    assert sorted(pool(50, 2, [3.0, 3.1, 2.9, 7.0, 7.1], set())) == ["i3", "i7"]
+
+
+def test_a_slate_that_would_be_too_short_is_filled_with_the_nearest_items_left() -> None:
+    assert sorted(pool(50, 3, [3.0, 3.1, 3.2], set())) == ["i2", "i3", "i4"]
+
+
+def test_no_item_is_shown_twice_in_a_session() -> None:
+    assert set(pool(50, 2, [3.0, 3.1, 9.0], {"i3", "gone"})) & {"i3"} == set()
+
+
+@pytest.mark.parametrize("num_items", [0, 1, 3])
+def test_a_catalogue_that_runs_out_gives_what_is_left(num_items: int) -> None:
+    seen = {f"i{i}" for i in range(3 - num_items)}
+    assert len(pool(3, 3, [0.0, 1.0, 2.0], seen)) == num_items

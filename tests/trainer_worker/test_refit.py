@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from apa.errors import Unavailable
+from apa.store.connection import connect
+from apa.store.due import DueStore
+from apa.surrogates import load
+from tests.trainer_worker.world import TrainerWorld, write_prior
+from trainer_worker import refit as refit_module
+from trainer_worker.fit import fit
+from trainer_worker.refit import MAX_PASSES
+
+
+def test_answers_become_a_published_surrogate_and_the_session_is_no_longer_due(world: TrainerWorld) -> None:
+    world.session()
+    world.answer(count=8)
+    assert world.due() == ["s1"]
+
+    world.refitter.refit("s1")
+
+    assert world.due() == []
+    assert world.trained_events() == 8
+    current = world.stores.surrogates.current("s1")
+    assert current is not None
+    assert 0 < current.newest_answer_at <= current.published_at + 1.0
+    surrogate = load(world.stores.surrogates.blob("s1", current.version), current.version)
+    prior = write_prior(world.priors / "toy")
+    x = torch.randn(40, 4, generator=torch.Generator().manual_seed(9))
+    correlation = torch.corrcoef(torch.stack([surrogate.predict(prior, x).mean, x[:, 0]]))[0, 1]
+    assert float(correlation) > 0.3
+    assert world.measured("refits_total", result="published") == 1
+    assert world.measured("refit_duration_seconds_count") == 1
+
+
+def test_a_second_hint_for_the_same_answers_costs_nothing(world: TrainerWorld) -> None:
+    world.session()
+    world.answer()
+    world.refitter.refit("s1")
+    before = world.stores.surrogates.versions("s1")
+    world.refitter.refit("s1")
+    assert world.stores.surrogates.versions("s1") == before
+    assert world.measured("refits_coalesced_total") == 1
+
+
+def test_while_somebody_else_refits_a_hint_is_dropped(world: TrainerWorld) -> None:
+    world.session()
+    world.answer()
+    assert world.stores.due.acquire("s1", 30.0) is not None
+    world.refitter.refit("s1")
+    assert world.due() == ["s1"]
+    assert world.trained_events() == 0
+    assert world.measured("refits_coalesced_total") == 1
+
+
+def test_answers_that_arrive_during_a_refit_are_covered_by_another_pass(
+    world: TrainerWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.session()
+    world.answer(count=3)
+    rounds: list[int] = []
+
+    def fit_while_answers_arrive(*args: object) -> object:
+        rounds.append(len(args[3]))  # type: ignore[arg-type]
+        if len(rounds) == 1:
+            world.answer(count=2)
+        return fit(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(refit_module, "fit", fit_while_answers_arrive)
+    world.refitter.refit("s1")
+
+    assert rounds == [3, 5]
+    assert world.trained_events() == 5
+    assert world.due() == []
+
+
+def test_a_session_answered_without_end_leaves_room_for_others_and_stays_due(
+    world: TrainerWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.session()
+    world.answer(count=1)
+    passes = 0
+
+    def fit_while_answers_arrive(*args: object) -> object:
+        nonlocal passes
+        passes += 1
+        world.answer(count=1)
+        return fit(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(refit_module, "fit", fit_while_answers_arrive)
+    world.refitter.refit("s1")
+    assert passes == MAX_PASSES
+    assert world.due() == ["s1"]
+
+
+def test_a_stale_lease_cannot_publish(world: TrainerWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.session()
+    world.answer(count=4)
+
+    def fit_until_the_lease_is_lost(*args: object) -> object:
+        # The lease runs out while fitting, and a second worker takes the session over and is quicker.
+        monkeypatch.setattr(refit_module, "fit", fit)
+        world.answer(count=4)
+        while world.trained_events() == 0:
+            world.refitter.refit("s1")
+        return fit(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(refit_module, "fit", fit_until_the_lease_is_lost)
+    world.refitter_with(lease_s=0.05).refit("s1")
+
+    assert world.trained_events() == 8
+    assert len(world.stores.surrogates.versions("s1")) == 1
+    assert world.measured("refits_total", result="superseded") == 1
+
+
+def test_a_poisoned_session_is_reported_and_rests_until_its_lease_expires(
+    world: TrainerWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.session()
+    lost = world.answer(count=4)[2]
+    world.lose("s1", lost)
+
+    for _ in range(5):
+        world.refitter.refit("s1")
+
+    assert world.measured("refits_total", result="failed") == 1
+    assert world.due() == ["s1"]
+    assert world.trained_events() == 0
+    messages = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert len(messages) == 1
+    assert lost in messages[0]
+
+
+def test_a_poisoned_session_heals_by_itself_once_its_cause_is_gone(world: TrainerWorld) -> None:
+    world.session(prior="other")
+    world.answer(count=3)
+    world.refitter_with(lease_s=0.02).refit("s1")
+    assert world.measured("refits_total", result="failed") == 1
+    write_prior(world.priors / "other")
+    while world.trained_events() == 0:
+        world.refitter.refit("s1")
+    assert world.due() == []
+
+
+def test_another_poisoned_session_does_not_touch_this_one(world: TrainerWorld) -> None:
+    for name in ("bad", "good"):
+        world.session(name)
+    world.lose("bad", world.answer("bad", 2)[0])
+    world.answer("good", 2)
+    for name in world.due():
+        world.refitter.refit(name)
+    assert world.due() == ["bad"]
+    assert world.trained_events("good") == 2
+
+
+def test_a_store_that_is_away_leaves_the_session_due_and_its_lease_free(
+    world: TrainerWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.session()
+    world.answer(count=2)
+
+    def away(*_: object) -> object:
+        raise Unavailable("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.stores.ledger, "log", away)
+        with pytest.raises(Unavailable):
+            world.refitter.refit("s1")
+    world.refitter.refit("s1")
+    assert world.trained_events() == 2
+
+
+def test_a_reloaded_prior_is_refitted_though_no_answer_is_new(world: TrainerWorld) -> None:
+    world.session()
+    world.answer()
+    world.refitter.refit("s1")
+    replaced = write_prior(world.priors / "toy", seed=1)
+    world.stores.due.mark("s1")
+    world.refitter.refit("s1")
+    current = world.stores.surrogates.current("s1")
+    assert current is not None
+    assert load(world.stores.surrogates.blob("s1", current.version)).prior_hash == replaced.content_hash
+    assert world.due() == []
+
+
+def test_a_due_session_without_answers_is_settled(world: TrainerWorld) -> None:
+    world.session()
+    world.stores.due.mark("s1")
+    world.refitter.refit("s1")
+    assert world.due() == []
+    assert world.trained_events() == 0
+
+
+def test_a_refit_encodes_only_the_new_answers(world: TrainerWorld) -> None:
+    world.session()
+    world.answer(count=8)
+    world.refitter.refit("s1")
+    assert len(world.cache) == 8
+    world.answer(count=2)
+    world.refitter.refit("s1")
+    assert len(world.cache) == 10
+
+
+def test_a_server_that_is_not_there_is_unavailable(world: TrainerWorld) -> None:
+    client = connect("redis://127.0.0.1:1/0", timeout_s=0.2)
+    with pytest.raises(Unavailable):
+        DueStore(client).acquire("s1", 1.0)

@@ -1,0 +1,96 @@
+"""The real worker as a process of its own, on a real broker."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from apa.rpc.ready import read_ready
+from tests.trainer_worker.world import TrainerWorld
+from tests.waiting import wait_until
+from trainer_worker.app import build_app
+from trainer_worker.config import TrainerSettings
+from trainer_worker.tasks import REFIT, SWEEP
+
+START_S = 60.0
+
+
+class Worker:
+    """`python -m trainer_worker` with a sweep interval of its own."""
+
+    def __init__(self, redis_url: str, world: TrainerWorld, folder: Path, sweep_interval_s: float) -> None:
+        self.ready_file = folder / "ready.json"
+        environment = os.environ | {
+            "REDIS_URL": redis_url,
+            "APA_TRAINER_PRIOR_FOLDERS": f'["{world.priors}"]',
+            "APA_TRAINER_READY_FILE": str(self.ready_file),
+            "APA_TRAINER_SWEEP_INTERVAL_S": str(sweep_interval_s),
+        }
+        self.process = subprocess.Popen([sys.executable, "-m", "trainer_worker"], env=environment)
+        wait_until(self.ready_file.exists, START_S, "the worker's ready file")
+
+    def get(self, path: str) -> tuple[int, str]:
+        ready = read_ready(self.ready_file)
+        assert ready is not None
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{ready.metrics_port}{path}", timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, ""
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=30)
+
+
+@pytest.fixture
+def worker(redis_url: str, world: TrainerWorld, tmp_path: Path) -> Iterator[Worker]:
+    """A worker whose sweeps come only at its start."""
+    running = Worker(redis_url, world, tmp_path, sweep_interval_s=3600.0)
+    yield running
+    if running.process.poll() is None:
+        running.process.kill()
+        running.process.wait()
+
+
+def test_a_hint_is_enough_and_so_is_a_sweep(redis_url: str, world: TrainerWorld, worker: Worker) -> None:
+    app = build_app(TrainerSettings(redis_url=redis_url))
+    assert worker.get("/healthz")[0] == 200
+
+    world.session("hinted")
+    world.answer("hinted", 4)
+    app.send_task(REFIT, args=["hinted"])
+    wait_until(lambda: world.trained_events("hinted") == 4, 20, "the hinted refit")
+
+    world.session("forgotten")
+    world.answer("forgotten", 4)
+    app.send_task(SWEEP)
+    wait_until(lambda: world.trained_events("forgotten") == 4, 20, "the swept refit")
+
+    wait_until(lambda: not world.due(), 5, "an empty due set")
+    _, metrics = worker.get("/metrics")
+    assert 'apa_refits_total{result="published"} 2.0' in metrics
+    assert "apa_sessions_due 0.0" in metrics
+    assert worker.stop() == 0
+
+
+def test_what_a_killed_worker_left_behind_is_swept_once_its_lease_has_run_out(
+    redis_url: str, world: TrainerWorld, tmp_path: Path
+) -> None:
+    world.session()
+    world.answer(count=3)
+    assert world.stores.due.acquire("s1", ttl_s=1.0) is not None
+    running = Worker(redis_url, world, tmp_path, sweep_interval_s=0.25)
+    try:
+        wait_until(lambda: world.trained_events() == 3, 20, "the refit")
+    finally:
+        running.process.kill()
+        running.process.wait()

@@ -1,0 +1,123 @@
+"""A store, a small prior in a folder, and a refitter that works on both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import redis
+import torch
+from prometheus_client import CollectorRegistry
+
+from apa import keys
+from apa.metrics import TrainerMetrics
+from apa.priors import NetworkPrior, VPSchedule, load_prior, save_prior
+from apa.priors.mlp import MLP, MLPConfig
+from apa.priors.network import Preconditioning
+from apa.records.feedback import Feedback, ScalarAnswer
+from apa.records.particle import Particle
+from apa.records.prior_card import PriorCard
+from apa.records.session import Session, SessionConfig
+from apa.records.slate import Slate, SlateItem
+from apa.store.due import DueStore
+from apa.store.ledger import FeedbackLedger
+from apa.store.sessions import SessionStore
+from apa.store.slates import SlateStore
+from apa.store.surrogates import SurrogateStore
+from trainer_worker.fit import FeatureCache
+from trainer_worker.refit import Refitter
+from trainer_worker.shelf import PriorShelf
+from trainer_worker.stores import Stores
+
+DATA_DIM = 4
+
+
+def write_prior(folder: Path, seed: int = 0) -> NetworkPrior:
+    """An untrained vector prior `toy`: its features are as good as any for what is tested here."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = MLP(MLPConfig(data_shape=(DATA_DIM,), width=16, num_blocks=1, feature_dim=8))
+    card = PriorCard(
+        name="toy", kind="vector", data_shape=(DATA_DIM,), decoder="none", feature_dim=network.feature_dim
+    )
+    save_prior(NetworkPrior(network, Preconditioning(VPSchedule(), 0.0, 1.0), card, ""), folder)
+    loaded = load_prior(folder)
+    assert isinstance(loaded, NetworkPrior)
+    return loaded
+
+
+@dataclass
+class TrainerWorld:
+    """One store with sessions of the prior `toy`; rewards are the first coordinate of an item."""
+
+    client: redis.Redis
+    priors: Path
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    shown: int = 0
+
+    def __post_init__(self) -> None:
+        write_prior(self.priors / "toy")
+        self.metrics = TrainerMetrics.create(self.registry)
+        self.stores = Stores(
+            SessionStore(self.client),
+            SlateStore(self.client),
+            FeedbackLedger(self.client),
+            DueStore(self.client),
+            SurrogateStore(self.client),
+        )
+        self.cache = FeatureCache()
+        self.refitter = self.refitter_with(lease_s=30.0)
+
+    def refitter_with(self, lease_s: float) -> Refitter:
+        return Refitter(self.stores, PriorShelf([self.priors]), self.cache, self.metrics, lease_s)
+
+    def session(self, session_id: str = "s1", **config: object) -> str:
+        fields = {"prior": "toy", "budget": 80, "particles_per_round": 8} | config
+        created = Session(session_id=session_id, config=SessionConfig.model_validate(fields), created_at=1.0)
+        return self.stores.sessions.create(created).session_id
+
+    def answer(self, session_id: str = "s1", count: int = 8) -> list[str]:
+        """Show a slate and answer all of it; the particle ids."""
+        slate, particles = self._show(session_id, count)
+        for item, particle in zip(slate.items, particles, strict=True):
+            answer = ScalarAnswer(particle_id=item.particle_id, reward=float(particle.x[0]))
+            self.stores.ledger.record(
+                Feedback(feedback_id=f"f-{item.particle_id}", session_id=session_id, answer=answer)
+            )
+        return [item.particle_id for item in slate.items]
+
+    def _show(self, session_id: str, count: int) -> tuple[Slate, list[Particle]]:
+        self.shown += 1
+        slate_id = f"slate{self.shown}"
+        self.stores.slates.reserve(session_id, f"request{self.shown}", slate_id, count, 600.0)
+        ids = [f"{slate_id}-p{i}" for i in range(count)]
+        slate = Slate(
+            slate_id=slate_id,
+            session_id=session_id,
+            request_id=f"request{self.shown}",
+            items=tuple(
+                SlateItem(particle_id=name, population_index=i, reason="top", propensity=0.5)
+                for i, name in enumerate(ids)
+            ),
+            round_index=0,
+            asked=count,
+            created_at=0.0,
+            expires_at=600.0,
+        )
+        rng = np.random.default_rng(self.shown)
+        items = [Particle(name, slate_id, rng.normal(size=DATA_DIM).astype(np.float32)) for name in ids]
+        return self.stores.slates.put(slate, items), items
+
+    def lose(self, session_id: str, particle_id: str) -> None:
+        self.client.delete(keys.particle(session_id, particle_id))
+
+    def due(self) -> list[str]:
+        return self.stores.due.due(1000)
+
+    def trained_events(self, session_id: str = "s1") -> int:
+        current = self.stores.surrogates.current(session_id)
+        return 0 if current is None else current.trained_events
+
+    def measured(self, name: str, **labels: str) -> float:
+        return self.registry.get_sample_value(f"apa_{name}", labels) or 0.0
