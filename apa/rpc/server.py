@@ -44,9 +44,19 @@ class RunningServer:
         self._health = state
         self._metrics = metrics
         self._grace_s = grace_s
+        self._draining: asyncio.Task[None] | None = None
 
     async def drain(self, on_drain: Callable[[], Awaitable[None]] | None = None) -> None:
-        """Reports NOT_SERVING, takes no new call, and cancels what still runs after `grace_s`."""
+        """Reports NOT_SERVING, takes no new call, and cancels what still runs after `grace_s`.
+
+        Drains once: a further call waits for the first, whose `on_drain` holds. Two overlapping stops of one
+        gRPC server end the process with a segmentation fault when the grace of the second runs out.
+        """
+        if self._draining is None:
+            self._draining = asyncio.create_task(self._drain(on_drain))
+        await asyncio.shield(self._draining)
+
+    async def _drain(self, on_drain: Callable[[], Awaitable[None]] | None) -> None:
         self._health.drain()
         stopping = asyncio.create_task(self._server.stop(self._grace_s))
         if on_drain is not None:
