@@ -41,7 +41,7 @@ def _made_by_grpc(code: grpc.StatusCode, message: str) -> ApaError:
             found=f"{size} bytes",
         )
     if code is grpc.StatusCode.CANCELLED and message not in OWN_CANCELLATIONS:
-        # gRPC's core answers so to calls that meet a server which has just begun to drain, or outlive its grace.
+        # The core answers so to calls that meet a server which has just begun to drain, or outlive its grace.
         return Unavailable("the server went away during the call", field="server", found=message)
     if code is grpc.StatusCode.UNAVAILABLE:
         return Unavailable(message, field="server", expected="a server that answers")
