@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Self
 
+import torch
 from torch import Tensor
 
 from apa.priors.base import Denoised, Prior
@@ -48,6 +49,10 @@ class Surrogate(ABC):
     @abstractmethod
     def predict(self, prior: Prior, x_0: Tensor) -> Prediction:
         """What it expects of items at the data end; x_0: (M, *data_shape)."""
+
+    @abstractmethod
+    def to(self, device: torch.device | str) -> Self:
+        """The same surrogate with its tensors on a device; this one stays where it is."""
 
     @abstractmethod
     def to_bytes(self) -> bytes:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import copy
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, Self, cast
 
 import torch
@@ -84,6 +85,11 @@ class CnnSurrogate(Surrogate):
         mean = cast(Tensor, self.network(x_0))
         std = self.posterior.variance(self.network.hidden(x_0)).sqrt()
         return Prediction(self.reward_mean + self.reward_scale * mean, self.reward_scale * std)
+
+    def to(self, device: torch.device | str) -> Self:
+        # A module moves in place: without the copy, the surrogate that was asked would move as well.
+        network = copy.deepcopy(self.network).to(device)
+        return replace(self, network=network, posterior=self.posterior.to(device))
 
     def to_bytes(self) -> bytes:
         p = self.posterior

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import ClassVar, Literal, Self
 
 import torch
@@ -55,6 +56,11 @@ class LinearSurrogate(Surrogate):
     reward_scale: float
     prior_hash: str
 
+    @cached_property
+    def level_values(self) -> tuple[float, ...]:
+        """`levels` on the host: to compare heads by them must not make a device wait."""
+        return tuple(self.levels.tolist())
+
     def value(self, x_t: Tensor, t: Tensor, denoised: Denoised) -> Tensor:
         del x_t  # It acts through the features, which are still attached to it.
         return self.head(self.schedule.log_snr(t), denoised.features)
@@ -75,10 +81,22 @@ class LinearSurrogate(Surrogate):
             FailedPrecondition: the prior is not the one whose features the heads were fitted on.
         """
         self._check_prior(prior)
-        features = data_end_features(prior, x_0, float(self.levels[-1]))
+        features = data_end_features(prior, x_0, self.level_values[-1])
         mean = features @ self.weights[-1].to(features) + self.intercepts[-1].to(features)
         std = self.posterior.variance(features).sqrt()
         return Prediction(self.reward_mean + self.reward_scale * mean, self.reward_scale * std)
+
+    def to(self, device: torch.device | str) -> Self:
+        moved = replace(
+            self,
+            levels=self.levels.to(device),
+            weights=self.weights.to(device),
+            intercepts=self.intercepts.to(device),
+            posterior=self.posterior.to(device),
+        )
+        # Read before the move, once.
+        vars(moved)["level_values"] = self.level_values
+        return moved
 
     def to_bytes(self) -> bytes:
         p = self.posterior
@@ -139,7 +157,8 @@ def data_end_features(prior: Prior, x_0: Tensor, log_snr: float) -> Tensor:
 
     Noise-free on purpose: an item always has the same features, and a draw of noise would only blur them.
     """
-    t = prior.schedule.time_of_log_snr(torch.full((len(x_0),), log_snr, dtype=torch.float64)).to(x_0)
+    level = torch.full((len(x_0),), log_snr, dtype=torch.float64, device=x_0.device)
+    t = prior.schedule.time_of_log_snr(level).to(x_0)
     a = prior.schedule.scale(t).reshape((-1,) + (1,) * (x_0.dim() - 1))
     return prior.features(a * x_0, t)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -26,6 +26,14 @@ class Posterior:
     factor: Tensor
     intercept_scale: float
     weight_std: float
+
+    def to(self, device: torch.device | str) -> Posterior:
+        return replace(
+            self,
+            feature_mean=self.feature_mean.to(device),
+            feature_scale=self.feature_scale.to(device),
+            factor=self.factor.to(device),
+        )
 
     def design(self, features: Tensor) -> Tensor:
         """(M, F + 1), the standardised features with the intercept's column."""

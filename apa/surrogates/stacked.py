@@ -63,12 +63,12 @@ def stack(surrogates: Sequence[LinearSurrogate]) -> StackedLinear:
         raise InvalidArgument("nothing to stack", field="surrogates", expected="at least one", found="none")
     first = surrogates[0]
     for other in surrogates[1:]:
-        if other.prior_hash != first.prior_hash or not torch.equal(other.levels, first.levels):
+        if other.prior_hash != first.prior_hash or other.level_values != first.level_values:
             raise InvalidArgument(
                 "surrogates stack only when they share a prior and its levels",
                 field="surrogates",
-                expected=f"{first.prior_hash[:16]} at {first.levels.tolist()}",
-                found=f"{other.prior_hash[:16]} at {other.levels.tolist()}",
+                expected=f"{first.prior_hash[:16]} at {list(first.level_values)}",
+                found=f"{other.prior_hash[:16]} at {list(other.level_values)}",
             )
     return StackedLinear(
         first.schedule,

@@ -10,22 +10,10 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from apa.errors import DataLoss
-from apa.surrogates import CnnSurrogate, LinearSurrogate, Surrogate, load, version_of
-from apa.surrogates.cnn import HIDDEN_DIM, RewardNetwork, frozen
-from apa.surrogates.posterior import Posterior
-from tests.apa.surrogates.toys import ToyPrior, draw, random_surrogate
+from apa.surrogates import LinearSurrogate, Surrogate, load, version_of
+from tests.apa.surrogates.toys import ToyPrior, draw, random_cnn, random_surrogate
 
 LINEAR = random_surrogate(5)
-
-
-def _cnn() -> CnnSurrogate:
-    posterior = Posterior(
-        torch.zeros(HIDDEN_DIM), torch.ones(HIDDEN_DIM), torch.zeros(2, HIDDEN_DIM + 1), 1.0, 0.3
-    )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        network = RewardNetwork(1)
-    return CnnSurrogate(frozen(network), (1, 8, 8), posterior, 0.5, 2.0)
 
 
 def _rewritten(surrogate: Surrogate, changes: dict[str, object], tensors: dict[str, torch.Tensor]) -> bytes:
@@ -48,7 +36,7 @@ def test_a_linear_surrogate_survives_the_round_trip_bit_by_bit() -> None:
 
 
 def test_a_cnn_surrogate_survives_the_round_trip_bit_by_bit() -> None:
-    prior, surrogate = ToyPrior((1, 8, 8)), _cnn()
+    prior, surrogate = ToyPrior((1, 8, 8)), random_cnn()
     loaded = load(surrogate.to_bytes())
     x = draw(prior, 4)
     assert loaded.to_bytes() == surrogate.to_bytes()

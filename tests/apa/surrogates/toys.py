@@ -7,7 +7,8 @@ from torch import Tensor
 
 from apa.priors import Denoised, Prior, VPSchedule
 from apa.records.prior_card import PriorCard
-from apa.surrogates import LinearSurrogate
+from apa.surrogates import CnnSurrogate, LinearSurrogate
+from apa.surrogates.cnn import HIDDEN_DIM, RewardNetwork, frozen
 from apa.surrogates.posterior import Posterior
 
 
@@ -67,3 +68,14 @@ def random_surrogate(
         reward_scale=1.5,
         prior_hash=prior_hash,
     )
+
+
+def random_cnn() -> CnnSurrogate:
+    """A network with nothing learnt, for 1 x 8 x 8 images."""
+    posterior = Posterior(
+        torch.zeros(HIDDEN_DIM), torch.ones(HIDDEN_DIM), torch.zeros(2, HIDDEN_DIM + 1), 1.0, 0.3
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = RewardNetwork(1)
+    return CnnSurrogate(frozen(network), (1, 8, 8), posterior, 0.5, 2.0)
