@@ -35,7 +35,7 @@ async def main(settings: SamplerSettings) -> None:
     device = _device(settings)
     measuring = Measuring(SamplerMetrics.create(REGISTRY))
     priors = PriorRegistry(list_priors(settings.prior_folders), device)
-    preparing = _preparing(settings, priors, measuring)
+    preparing = _preparing(settings, priors, measuring, device)
     limits = Limits(max_particles=settings.max_batch_particles, max_waiting=settings.max_waiting_runs)
     engine = EngineThread(limits, device=device, observer=measuring)
     engine.start()
@@ -49,10 +49,14 @@ async def main(settings: SamplerSettings) -> None:
         await serve("sampler", servicer.register, settings, on_drain=drain)
 
 
-def _preparing(settings: SamplerSettings, priors: PriorRegistry, measuring: Measuring) -> Preparing:
+def _preparing(
+    settings: SamplerSettings, priors: PriorRegistry, measuring: Measuring, device: str
+) -> Preparing:
     client = connect(settings.redis_url)
     stores = Stores(SessionStore(client), SlateStore(client), SurrogateStore(client), DueStore(client))
-    cache = SurrogateCache(stores.surrogates.blob, settings.surrogate_cache_bytes, measuring.cache_queried)
+    cache = SurrogateCache(
+        stores.surrogates.blob, settings.surrogate_cache_bytes, measuring.cache_queried, device
+    )
     return Preparing(stores, priors, cache, settings)
 
 
