@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from apa.client import Client
-from apa.errors import NotFound
+from apa.errors import ApaError, FailedPrecondition, InvalidArgument, NotFound, Unavailable
 
 FILE = "stack.json"
 RETRY_FOR_S = 3.0
 """A person waits: shorter than the client's own."""
+METHOD_NOT_FOUND = "Method not found!"
+"""What gRPC says when the address is that of some other service."""
 
 Sampler = Annotated[
     str,
@@ -33,13 +38,19 @@ Feedback = Annotated[
 
 @dataclass(frozen=True)
 class Addresses:
-    """A running stack. `metrics` maps the name of a service to the URL of its metrics."""
+    """A running stack.
+
+    Attributes:
+        metrics: name of a service to the URL of its metrics.
+        prior_folders: directories of prior folders that it serves beside the shipped ones.
+    """
 
     sampler: str
     feedback: str
     redis_url: str
     metrics: dict[str, str]
     pid: int
+    prior_folders: list[str] = field(default_factory=list)
 
 
 def state_folder() -> Path:
@@ -70,7 +81,8 @@ def running_stack() -> Addresses | None:
     return found if found is not None and _is_alive(found.pid) else None
 
 
-def connect(*, sampler: str | None = None, feedback: str | None = None) -> Client:
+@contextmanager
+def connect(*, sampler: str | None = None, feedback: str | None = None) -> Iterator[Client]:
     """A client of the services that a command needs.
 
     Args:
@@ -78,15 +90,57 @@ def connect(*, sampler: str | None = None, feedback: str | None = None) -> Clien
 
     Raises:
         NotFound: an address is "", and there is no stack.
+        InvalidArgument: an address is none.
     """
     stack = running_stack()
     needed = {"sampler": sampler, "feedback": feedback}
     found = {name: given or _address(name, stack) for name, given in needed.items() if given is not None}
+    for name, address in found.items():
+        _check_address(name, address)
     # A client connects to each service at its first call: one that is not needed may have any address.
     unused = next(iter(found.values()))
-    return Client(
+    with Client(
         sampler=found.get("sampler", unused), feedback=found.get("feedback", unused), retry_for_s=RETRY_FOR_S
-    )
+    ) as client:
+        try:
+            yield client
+        except ApaError as error:
+            raise _with_addresses(error, found) from error
+
+
+def feedback_if_known(feedback: str, sampler: str) -> str | None:
+    """For `connect`, by a command that can do without this service; None when nobody says where it is.
+
+    The running stack's is taken only when its sampler is: sessions of one stack mean nothing to another.
+    """
+    if feedback:
+        return feedback
+    return "" if not sampler and running_stack() is not None else None
+
+
+def _check_address(name: str, address: str) -> None:
+    if not re.fullmatch(r"\S+:\S+", address):
+        raise InvalidArgument(
+            "not an address", field=f"--{name}", expected="HOST:PORT, e.g. 127.0.0.1:50051", found=address
+        )
+
+
+def _with_addresses(error: ApaError, addresses: Mapping[str, str]) -> ApaError:
+    """What gRPC says of a server, with the address that was tried."""
+    options = " or ".join(f"--{name}" for name in addresses)
+    tried = ", ".join(f"{name} at {address}" for name, address in addresses.items())
+    if error.message == METHOD_NOT_FOUND:
+        return FailedPrecondition(
+            "the server is another service", field=options, expected=" and ".join(addresses), found=tried
+        )
+    if isinstance(error, Unavailable) and error.field == "server":
+        return Unavailable(
+            error.message,
+            field=options,
+            expected=error.expected,
+            found=f"{tried}; {error.found}".rstrip("; "),
+        )
+    return error
 
 
 def _address(name: str, stack: Addresses | None) -> str:
@@ -102,8 +156,16 @@ def _address(name: str, stack: Addresses | None) -> str:
 def _read() -> Addresses | None:
     try:
         return Addresses(**json.loads((state_folder() / FILE).read_text()))
-    except (FileNotFoundError, ValueError, TypeError):
+    except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
+        # None was left, or one of another release.
         return None
+    except OSError as error:
+        raise FailedPrecondition(
+            "the file of the running stack cannot be read",
+            field="XDG_STATE_HOME",
+            expected="a folder of this user's own",
+            found=f"{state_folder() / FILE} ({error.strerror})",
+        ) from error
 
 
 def _is_alive(pid: int) -> bool:

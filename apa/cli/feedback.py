@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from apa.cli.addresses import Feedback, connect
+from apa.cli.budget import why_nothing_is_asked
 from apa.cli.output import Json, print_json, print_table, result_json
 from apa.client import FeedbackResult
 from apa.client.results import raise_refused
-from apa.errors import InvalidArgument
+from apa.errors import FailedPrecondition, InvalidArgument
 
 
 def feedback(
     session: Annotated[str, typer.Argument(help="Id of the session.")],
-    answers: Annotated[list[str], typer.Argument(metavar="PARTICLE=REWARD...", help="E.g. 3f2a=1.0")],
+    answers: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PARTICLE=REWARD...", help="E.g. 3f2a=1.0; rewards are -1,000,000 to 1,000,000."
+        ),
+    ],
     wait: Annotated[bool, typer.Option(help="Return once the surrogate has learnt from it.")] = False,
     address: Feedback = "",
     as_json: Json = False,
@@ -29,9 +36,17 @@ def feedback(
             print_json([result_json(result) for result in results])
         else:
             print_table(["particle", "result"], list(zip(rewards, map(_outcome, results), strict=True)))
+        sys.stdout.flush()
+        if any(_lacks_budget(result) for result in results):
+            view = apa.get_session(session)
+            print(f"no budget is left: {why_nothing_is_asked(session, view)}", file=sys.stderr)
         raise_refused(results)
         if wait:
             apa.wait_for_refit(session)
+
+
+def _lacks_budget(result: FeedbackResult) -> bool:
+    return isinstance(result.error, FailedPrecondition) and result.error.field == "budget"
 
 
 def _rewards(answers: Sequence[str]) -> dict[str, float]:
@@ -51,13 +66,17 @@ def _rewards(answers: Sequence[str]) -> dict[str, float]:
 def _parsed(answer: str) -> tuple[str, float]:
     # The last sign: an id may hold one, a number does not.
     particle, _, reward = answer.rpartition("=")
+    if not particle:
+        raise _no_answer(answer)
     try:
-        if particle:
-            return particle, float(reward)
-    except ValueError:
-        pass
-    raise InvalidArgument(
-        "not an answer", field="PARTICLE=REWARD", expected="an id, =, a number", found=answer
+        return particle, float(reward)
+    except ValueError as error:
+        raise _no_answer(answer) from error
+
+
+def _no_answer(found: str) -> InvalidArgument:
+    return InvalidArgument(
+        "not an answer", field="PARTICLE=REWARD", expected="an id, =, a number", found=found
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Sequence
-from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from PIL import Image
 
 from apa.client import SampleResult
 from apa.errors import FailedPrecondition
+from apa.records.prior_card import PriorCard
 
 SMALLEST_TILE = 96
 """Pixels; a 28 pixel image is shown three to four times as large."""
@@ -20,23 +21,28 @@ GAP = 4
 
 
 def images_of(result: SampleResult) -> list[Image.Image]:
-    """The slate's pictures, or else the particles'.
+    """The slate's pictures, or else the particles'; see `check_drawable`.
 
     Raises:
         FailedPrecondition: the prior makes no images.
     """
     shown = [item.png for item in result.shown.items] if result.shown else []
     pictures: list[Image.Image] = [Image.open(io.BytesIO(png)) for png in shown if png]
-    if not pictures and result.particles is not None and _are_images(result.particles.x):
+    if not pictures and result.particles is not None and _is_image_shape(result.particles.x.shape[1:]):
         pictures = [_image(x) for x in result.particles.x]
     if not pictures:
-        raise FailedPrecondition(
-            "there is nothing to draw", field="--png", expected="a prior of images", found="vectors"
-        )
+        raise _nothing_to_draw("vectors")
     return pictures
 
 
-def write_grid(pictures: Sequence[Image.Image], path: Path) -> None:
+def check_drawable(card: PriorCard) -> None:
+    """Raises FailedPrecondition when the prior makes no images: known before its run."""
+    if not _is_image_shape(card.data_shape):
+        shape = "x".join(map(str, card.data_shape))
+        raise _nothing_to_draw(f"{card.name}, {card.kind} of shape {shape}")
+
+
+def write_grid(pictures: Sequence[Image.Image], file: BinaryIO) -> None:
     """Writes the pictures row by row, in an about square grid, enlarged by a whole factor."""
     width, height = pictures[0].size
     factor = max(1, math.ceil(SMALLEST_TILE / max(width, height)))
@@ -49,11 +55,18 @@ def write_grid(pictures: Sequence[Image.Image], path: Path) -> None:
         row, column = divmod(place, columns)
         corner = (GAP + column * (tile[0] + GAP), GAP + row * (tile[1] + GAP))
         grid.paste(picture.convert("RGB").resize(tile, Image.Resampling.NEAREST), corner)
-    grid.save(path, format="PNG")
+    grid.save(file, format="PNG")
 
 
-def _are_images(x: NDArray[np.float32]) -> bool:
-    return x.ndim == 4 and x.shape[1] in (1, 3)
+def _is_image_shape(shape: Sequence[int]) -> bool:
+    """(C, H, W), grey or RGB."""
+    return len(shape) == 3 and shape[0] in (1, 3)
+
+
+def _nothing_to_draw(found: str) -> FailedPrecondition:
+    return FailedPrecondition(
+        "there is nothing to draw", field="--png", expected="a prior of images", found=found
+    )
 
 
 def _image(x: NDArray[np.float32]) -> Image.Image:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from apa.client import FeedbackResult, SampleResult, SessionView, ShownItem
+from apa.client import CatalogueItem, FeedbackResult, SampleResult, SessionView, ShownItem
 
 WIDEST = 10_000
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for scripts.")]
@@ -20,14 +20,23 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2))
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A table as wide as its content: a pipe has no width of its own, and ids are there to be copied."""
+def print_table(
+    columns: Sequence[str], rows: Sequence[Sequence[object]], *, right: Collection[str] = ()
+) -> None:
+    """A table as wide as its content: a pipe has no width of its own, and ids are there to be copied.
+
+    Args:
+        right: columns of numbers, to be aligned at their last digit.
+    """
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column, no_wrap=True)
+        table.add_column(column, no_wrap=True, justify="right" if column in right else "left")
     for row in rows:
         table.add_row(*map(str, row))
-    Console(width=WIDEST, markup=False, highlight=False).print(table)
+    console = Console(width=WIDEST, markup=False, highlight=False)
+    with console.capture() as captured:
+        console.print(table)
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
 def print_pairs(pairs: dict[str, object]) -> None:
@@ -43,12 +52,17 @@ def session_json(view: SessionView) -> dict[str, Any]:
     return session | ledger | {"remaining": view.remaining, "surrogate": surrogate}
 
 
-def sample_json(result: SampleResult) -> dict[str, Any]:
-    """A run without its tensors: `--npy` writes those."""
+def sample_json(result: SampleResult, items: Sequence[CatalogueItem] | None = None) -> dict[str, Any]:
+    """A run without its tensors: `--npy` writes those.
+
+    Args:
+        items: nearest to each particle of a run without a session.
+    """
     started, finished = result.started, result.finished
     return {
         "run_id": started.run_id,
         "request_id": started.request_id,
+        "prior": started.prior,
         "surrogate_version": started.surrogate_version,
         "replayed": started.replayed,
         "num_particles": started.num_particles,
@@ -67,8 +81,10 @@ def sample_json(result: SampleResult) -> dict[str, Any]:
             "session_id": result.shown.session_id,
             "round_index": result.shown.round_index,
             "asked": result.shown.asked,
+            "expires_at": result.shown.expires_at,
             "items": [_item_json(item) for item in result.shown.items],
         },
+        "particles": None if items is None else [{"item": _catalogue_json(item)} for item in items],
     }
 
 
@@ -90,12 +106,15 @@ def result_json(result: FeedbackResult) -> dict[str, Any]:
 
 
 def _item_json(item: ShownItem) -> dict[str, Any]:
-    shown = item.item
     return {
         "particle_id": item.particle_id,
         "reason": item.reason,
         "propensity": item.propensity,
         "predicted_mean": item.predicted_mean,
         "predicted_std": item.predicted_std,
-        "item": {"item_id": shown.item_id, "title": shown.title, **shown.attributes} if shown else None,
+        "item": _catalogue_json(item.item) if item.item else None,
     }
+
+
+def _catalogue_json(item: CatalogueItem) -> dict[str, str]:
+    return {"item_id": item.item_id, "title": item.title, **item.attributes}

@@ -2,48 +2,152 @@
 
 from __future__ import annotations
 
+import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
 
-from apa.cli.addresses import Sampler, connect
-from apa.cli.grid import images_of, write_grid
+from apa.cli import destinations
+from apa.cli.addresses import Feedback, Sampler, connect, feedback_if_known, running_stack
+from apa.cli.budget import why_nothing_is_asked
+from apa.cli.catalogue import nearest_items
+from apa.cli.grid import check_drawable, images_of, write_grid
 from apa.cli.output import Json, print_json, print_table, sample_json
-from apa.client import SampleResult, ShownItem
-from apa.records.sampling import CorrectorName
+from apa.cli.ranges import between, of_session_or_sampler
+from apa.client import CatalogueItem, Client, LoadedPrior, SampleResult, SessionView, ShownItem
+from apa.errors import ApaError
+from apa.records.sampling import CorrectorName, SamplingConfig
+from apa.records.session import SessionConfig
 
 
 def sample(
     session: Annotated[str | None, typer.Argument(help="Id of a session: its next slate.")] = None,
-    prior: Annotated[str | None, typer.Option(help="Instead of a session: unsteered particles.")] = None,
-    num_particles: Annotated[int | None, typer.Option("-n", "--num-particles", help="N.")] = None,
-    steps: Annotated[int | None, typer.Option(help="From noise to data.")] = None,
-    beta: Annotated[float | None, typer.Option(help="How strongly to steer.")] = None,
-    corrector: Annotated[CorrectorName | None, typer.Option(help="How to steer.")] = None,
-    seed: Annotated[int | None, typer.Option(help="The same seed gives the same particles.")] = None,
-    request_id: Annotated[str | None, typer.Option(help="The same id gives the same slate.")] = None,
-    png: Annotated[Path | None, typer.Option(help="Write the images as one picture.")] = None,
+    prior: Annotated[
+        str | None, typer.Option(help="Name of a prior, instead of a session: unsteered particles.")
+    ] = None,
+    num_particles: Annotated[
+        int | None,
+        typer.Option(
+            "-n",
+            "--num-particles",
+            help=f"N, {between(SessionConfig, 'num_particles')}. {of_session_or_sampler('num_particles')}",
+        ),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            help=f"From noise to data, {between(SamplingConfig, 'num_steps')}. "
+            f"{of_session_or_sampler('num_steps')}"
+        ),
+    ] = None,
+    beta: Annotated[
+        float | None,
+        typer.Option(
+            help=f"How strongly to steer, {between(SamplingConfig, 'beta')}. {of_session_or_sampler('beta')}"
+        ),
+    ] = None,
+    corrector: Annotated[
+        CorrectorName | None, typer.Option(help=f"How to steer. {of_session_or_sampler('corrector')}")
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            help=f"The same seed gives the same particles; {between(SamplingConfig, 'seed')}. Default: drawn."
+        ),
+    ] = None,
+    request_id: Annotated[
+        str | None, typer.Option(help="The same id gives the same slate. Default: drawn.")
+    ] = None,
+    png: Annotated[
+        Path | None, typer.Option(help="Write the images as one picture. Default: none is written.")
+    ] = None,
     npy: Annotated[
-        Path | None, typer.Option(help="Write the shown items, or the particles, as an array.")
+        Path | None,
+        typer.Option(help="Write the shown items, or the particles, as an array. Default: none is written."),
+    ] = None,
+    folders: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--in",
+            help="A directory of prior folders, to name a catalogue prior's particles; may be repeated. "
+            "Default: the shipped ones and those of `apa up`.",
+        ),
     ] = None,
     sampler: Sampler = "",
+    feedback: Feedback = "",
     as_json: Json = False,
 ) -> None:
     """Sample a session's next slate, or a prior."""
     options: dict[str, Any] = {"num_steps": steps, "beta": beta, "corrector": corrector, "seed": seed}
     sampling = {name: value for name, value in options.items() if value is not None}
-    with connect(sampler=sampler) as apa:
+    _check_files(png, npy)
+    destinations.check_folders(folders or [], "--in")
+    known = feedback_if_known(feedback, sampler) if session else None
+    # Only the session knows which prior it is of.
+    needed = "" if session and png and known is None else known
+    with connect(sampler=sampler, feedback=needed) as apa:
+        served = {one.card.name: one for one in apa.list_priors()} if png or prior else {}
+        name = apa.get_session(session).config.prior if png and session and not prior else prior
+        if png and name in served:
+            check_drawable(served[name].card)
         result = apa.sample(
             session, prior=prior, num_particles=num_particles, sampling=sampling, request_id=request_id
         )
+        view = _session_if_known(apa, session, known) if _asks_nothing(result) else None
+    items = _named(result, served.get(result.started.prior), folders or [])
+    # Before any file: whatever becomes of those, the ids of what was reserved are not lost.
+    print_json(sample_json(result, items)) if as_json else _print(result, items)
+    sys.stdout.flush()
+    if session and _asks_nothing(result):
+        print(f"this slate asks nothing: {why_nothing_is_asked(session, view)}", file=sys.stderr)
     if png is not None:
-        write_grid(images_of(result), png)
+        pictures = images_of(result)
+        destinations.write(png, "--png", lambda file: write_grid(pictures, file))
     if npy is not None:
-        with npy.open("wb") as file:
-            np.save(file, _array(result))
-    print_json(sample_json(result)) if as_json else _print(result)
+        array = _array(result)
+        destinations.write(npy, "--npy", lambda file: np.save(file, array))
+
+
+def _check_files(png: Path | None, npy: Path | None) -> None:
+    for path, field in ((png, "--png"), (npy, "--npy")):
+        if path is not None:
+            destinations.check_writable(path, field)
+
+
+def _asks_nothing(result: SampleResult) -> bool:
+    return result.shown is not None and result.shown.asked == 0
+
+
+def _session_if_known(apa: Client, session: str | None, feedback: str | None) -> SessionView | None:
+    """The session's totals, for an explanation; it is given without them when they cannot be had."""
+    if session is None or feedback is None:
+        return None
+    try:
+        return apa.get_session(session)
+    except ApaError as error:
+        print(f"the budget cannot be shown: {error}", file=sys.stderr)
+        return None
+
+
+def _named(
+    result: SampleResult, prior: LoadedPrior | None, folders: list[Path]
+) -> list[CatalogueItem] | None:
+    """The items nearest to the particles of a run without a session; None where there are none to name."""
+    if result.particles is None or prior is None or prior.card.decoder != "catalogue":
+        return None
+    stack = running_stack()
+    directories = [*folders, *(stack.prior_folders if stack is not None else ())]
+    items = nearest_items(prior, result.particles.x, directories)
+    if items is None:
+        print(
+            f"no titles: the folder of the prior {prior.card.name} that is served is not on this machine; "
+            "--in names another directory",
+            file=sys.stderr,
+        )
+    return items
 
 
 def _array(result: SampleResult) -> Any:
@@ -53,12 +157,16 @@ def _array(result: SampleResult) -> Any:
     return np.stack([item.x for item in result.slate.items])
 
 
-def _print(result: SampleResult) -> None:
+def _print(result: SampleResult, items: list[CatalogueItem] | None) -> None:
     finished = result.finished
     if result.shown is not None:
         columns = ["particle", "shown", "reason", "predicted", "probability"]
         print_table(columns, [_row(item) for item in result.shown.items])
-        print(f"\nslate {result.shown.slate_id}, {result.shown.asked} answers asked")
+        _print_slate(result)
+    if items is not None:
+        rows = [(place, item.item_id, _titled(item)) for place, item in enumerate(items)]
+        print_table(["particle", "nearest", "title"], rows, right=["particle"])
+        print()
     steered = (
         f"by surrogate {result.started.surrogate_version}"
         if result.started.surrogate_version
@@ -70,13 +178,26 @@ def _print(result: SampleResult) -> None:
     )
 
 
+def _print_slate(result: SampleResult) -> None:
+    slate = result.slate
+    expires = datetime.fromtimestamp(slate.expires_at, UTC)
+    print(f"\nslate {slate.slate_id}, {slate.asked} answers asked, until {expires:%Y-%m-%d %H:%M} UTC")
+    if slate.asked:
+        print(f"to answer:     apa feedback {slate.session_id} PARTICLE=REWARD ...")
+    print(f"to show again: apa sample {slate.session_id} --request-id {result.started.request_id}")
+
+
 def _row(item: ShownItem) -> tuple[object, ...]:
     predicted = f"{item.predicted_mean:.3g} ± {item.predicted_std:.2g}" if item.predicted_std else "-"
     return item.particle_id, _title(item), item.reason, predicted, f"{item.propensity:.3g}"
 
 
 def _title(item: ShownItem) -> str:
-    if item.item is None:
-        return "image" if item.png else "x".join(map(str, item.x.shape))
-    year = item.item.attributes.get("year")
-    return f"{item.item.title} ({year})" if year else item.item.title
+    if item.item is not None:
+        return _titled(item.item)
+    return "image" if item.png else "x".join(map(str, item.x.shape))
+
+
+def _titled(item: CatalogueItem) -> str:
+    year = item.attributes.get("year")
+    return f"{item.title} ({year})" if year else item.title

@@ -8,9 +8,11 @@ from typing import Annotated
 import typer
 
 from apa.cli.addresses import Feedback, connect
+from apa.cli.budget import answers, free
 from apa.cli.output import Json, print_json, print_pairs, print_table, session_json
+from apa.cli.ranges import between, default
 from apa.client import SessionView
-from apa.records.session import PolicyName, SurrogateFamily
+from apa.records.session import USUAL_POLICY, PolicyName, Session, SessionConfig, SurrogateFamily
 
 app = typer.Typer(no_args_is_help=True, help="Sessions: create, show, list.")
 
@@ -18,16 +20,43 @@ app = typer.Typer(no_args_is_help=True, help="Sessions: create, show, list.")
 @app.command()
 def create(
     prior: Annotated[str, typer.Argument(help="Name of the prior, e.g. fashion.")],
-    budget: Annotated[int, typer.Option(help="B, answers that the user can be asked for.")],
-    per_round: Annotated[int | None, typer.Option(help="k, particles shown at a time. Default: 8.")] = None,
-    num_particles: Annotated[
-        int | None, typer.Option("-n", "--num-particles", help="N of a run. Default: 32.")
+    budget: Annotated[
+        int,
+        typer.Option(help=f"B, answers that the user can be asked for, {between(SessionConfig, 'budget')}."),
+    ],
+    per_round: Annotated[
+        int | None,
+        typer.Option(
+            help=f"k, particles shown at a time, {between(SessionConfig, 'particles_per_round')}, at most N. "
+            f"{default(SessionConfig, 'particles_per_round')}"
+        ),
     ] = None,
-    user: Annotated[str | None, typer.Option(help="Id of the user.")] = None,
-    tenant: Annotated[str | None, typer.Option(help="Id of the tenant.")] = None,
-    surrogate: Annotated[SurrogateFamily | None, typer.Option(help="Default: linear.")] = None,
-    policy: Annotated[PolicyName | None, typer.Option(help="Default: the surrogate's usual one.")] = None,
-    session_id: Annotated[str | None, typer.Option(help="Drawn when left out.")] = None,
+    num_particles: Annotated[
+        int | None,
+        typer.Option(
+            "-n",
+            "--num-particles",
+            help=f"N of a run, {between(SessionConfig, 'num_particles')}. "
+            f"{default(SessionConfig, 'num_particles')}",
+        ),
+    ] = None,
+    user: Annotated[str | None, typer.Option(help=f"Id of the user. {default(Session, 'user_id')}")] = None,
+    tenant: Annotated[
+        str | None, typer.Option(help=f"Id of the tenant. {default(Session, 'tenant')}")
+    ] = None,
+    surrogate: Annotated[
+        SurrogateFamily | None,
+        typer.Option(help=f"What learns the user's rewards. {default(SessionConfig, 'surrogate')}"),
+    ] = None,
+    policy: Annotated[
+        PolicyName | None,
+        typer.Option(
+            help="How the shown particles are chosen. Default: "
+            + ", ".join(f"{policy} for {family}" for family, policy in USUAL_POLICY.items())
+            + "."
+        ),
+    ] = None,
+    session_id: Annotated[str | None, typer.Option(help="Default: drawn.")] = None,
     feedback: Feedback = "",
     as_json: Json = False,
 ) -> None:
@@ -48,7 +77,11 @@ def create(
 
 
 @app.command()
-def show(session: str, feedback: Feedback = "", as_json: Json = False) -> None:
+def show(
+    session: Annotated[str, typer.Argument(help="Id of the session.")],
+    feedback: Feedback = "",
+    as_json: Json = False,
+) -> None:
     """Show a session: its settings, its budget, its surrogate."""
     with connect(feedback=feedback) as apa:
         view = apa.get_session(session)
@@ -57,9 +90,9 @@ def show(session: str, feedback: Feedback = "", as_json: Json = False) -> None:
 
 @app.command("list")
 def list_(
-    user: Annotated[str | None, typer.Option(help="Only of this user.")] = None,
-    tenant: Annotated[str | None, typer.Option(help="Only of this tenant.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
+    user: Annotated[str | None, typer.Option(help="Only of this user. Default: of all.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="Only of this tenant. Default: of all.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, from 1.")] = 100,
     feedback: Feedback = "",
     as_json: Json = False,
 ) -> None:
@@ -69,11 +102,13 @@ def list_(
     if as_json:
         print_json([session_json(view) for view in views])
         return
-    rows = [
-        (view.session_id, view.session.user_id, view.config.prior, f"{view.spent}/{view.config.budget}")
-        for view in views
-    ]
-    print_table(["session", "user", "prior", "answers"], rows)
+    numbers = ["budget", "recorded", "reserved", "left to ask"]
+    print_table(["session", "user", "prior", *numbers], [_row(view) for view in views], right=numbers)
+
+
+def _row(view: SessionView) -> tuple[object, ...]:
+    totals = (view.config.budget, view.spent, view.ledger.reserved, free(view))
+    return view.session_id, view.session.user_id, view.config.prior, *totals
 
 
 def _pairs(view: SessionView) -> dict[str, object]:
@@ -90,7 +125,7 @@ def _pairs(view: SessionView) -> dict[str, object]:
         "prior": config.prior,
         "shown": f"{config.particles_per_round} of {config.num_particles} particles a round",
         "policy": f"{config.policy} on a {config.surrogate} surrogate",
-        "answers": f"{view.spent} of {config.budget}; {view.ledger.reserved} asked and not answered yet",
+        "answers": answers(view),
         "rounds": view.ledger.round_index,
         "surrogate": trained,
     }

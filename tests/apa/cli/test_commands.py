@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,11 @@ import pytest
 
 from apa.cli import addresses
 from apa.cli.main import main
+from apa.pb import sampler_pb2
+from apa.records.prior_card import PriorCard
+from apa.records.session import Ledger
+from apa.records.shown import SessionView
+from tests.apa import fake_services
 from tests.apa.fake_services import Fakes, serving
 
 
@@ -23,8 +29,13 @@ def _a_home_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def address(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    with serving(Fakes()) as address:
+def fakes() -> Fakes:
+    return Fakes()
+
+
+@pytest.fixture
+def address(fakes: Fakes, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    with serving(fakes) as address:
         monkeypatch.setenv("APA_SAMPLER", address)
         monkeypatch.setenv("APA_FEEDBACK", address)
         yield address
@@ -80,6 +91,7 @@ def test_people_get_tables(apa: Shell) -> None:
     _, out, _ = apa("sample", session)
     assert "Film 1 (1991)" in out
     assert f"{session}.0.1" in out
+    assert f"apa feedback {session} PARTICLE=REWARD ..." in out
     _, out, _ = apa("session", "show", session)
     assert "0 of 8" in out
     _, out, _ = apa("session", "list")
@@ -95,7 +107,7 @@ def test_an_answer_that_is_refused_does_not_hide_the_others_and_ends_with_1(apa:
     assert code == 1
     assert out.count("recorded") == 8
     assert out.count("refused: the budget is spent") == 1
-    assert err.startswith("apa: the budget is spent; field: budget")
+    assert "\napa: the budget is spent; field: budget" in err
 
 
 @pytest.mark.usefixtures("address")
@@ -177,3 +189,195 @@ def test_priors_are_listed_and_shown_without_a_stack(apa: Shell) -> None:
     code, _, err = apa("prior", "show", "nothing")
     assert code == 1
     assert "fashion" in err
+
+
+NOWHERE = ["/nonexistent/x", "/proc/x", "."]
+
+
+@pytest.mark.usefixtures("address")
+@pytest.mark.parametrize("option", ["--npy", "--png"])
+@pytest.mark.parametrize("path", NOWHERE)
+def test_a_file_that_cannot_be_written_is_refused_before_the_run(apa: Shell, option: str, path: str) -> None:
+    code, out, err = apa("sample", "--prior", "toy", option, path)
+    assert (code, out) == (1, "")
+    assert err.startswith(f"apa: the file cannot be written; field: {option}; expected: ")
+    assert f"found: {path} (" in err
+    assert len(err.splitlines()) == 1
+
+
+def test_a_file_that_cannot_be_written_reserves_no_budget(
+    apa: Shell, fakes: Fakes, address: str, tmp_path: Path
+) -> None:
+    session = created(apa)
+    apa("sample", session, "--npy", str(tmp_path / "nothing" / "x.npy"))
+    apa("sample", session, "--png", str(tmp_path / "x.png"))
+    assert not any(isinstance(request, sampler_pb2.SampleRequest) for request in fakes.seen)
+    assert list(tmp_path.glob("x.*")) == []
+
+
+def test_ids_are_printed_before_a_file_is_written(
+    apa: Shell, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    session = created(apa)
+    monkeypatch.setattr(np, "save", full)
+    code, out, err = apa("sample", session, "--npy", str(tmp_path / "x.npy"))
+    assert code == 1
+    assert f"{session}.0.1" in out
+    assert "No space left on device" in err
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.usefixtures("address")
+def test_a_session_of_vectors_cannot_be_drawn_and_is_not_asked_to(apa: Shell, tmp_path: Path) -> None:
+    code, out, err = apa("sample", created(apa), "--png", str(tmp_path / "x.png"))
+    assert (code, out) == (1, "")
+    assert "nothing to draw" in err
+    assert "found: toy, vector of shape 3" in err
+
+
+def test_to_draw_a_session_the_feedback_service_must_be_known(
+    apa: Shell, address: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("APA_FEEDBACK")
+    code, _, err = apa("sample", "s", "--png", str(tmp_path / "x.png"))
+    assert code == 1
+    assert "field: --feedback" in err
+
+
+def toy_catalogue(folder: Path) -> None:
+    """A folder of the catalogue prior that the stand-in serves; its particles are 0 1 2, 3 4 5, ..."""
+    folder.mkdir(parents=True)
+    card = PriorCard(name="toy", kind="vector", data_shape=(3,), decoder="catalogue", feature_dim=0)
+    (folder / "card.json").write_text(card.model_dump_json())
+    (folder / "config.json").write_text(json.dumps({"weights_sha256": "hash" + "0" * 60}))
+    (folder / "items.csv").write_text("item_id,title,year\nQ9,Far,1999\nQ4,Near,1984\n")
+    np.save(folder / "vectors.npy", np.array([[90, 90, 90], [1, 1, 1]], dtype=np.float16))
+
+
+@pytest.mark.usefixtures("address")
+def test_particles_of_a_catalogue_come_with_titles(apa: Shell, tmp_path: Path) -> None:
+    toy_catalogue(tmp_path / "priors" / "toy")
+    command = ("sample", "--prior", "toy", "-n", "2", "--in", str(tmp_path / "priors"))
+    code, out, err = apa(*command)
+    assert (code, err) == (0, "")
+    assert out.count("Near (1984)") == 2
+    found = apa.json(*command)
+    assert found["prior"] == "toy"
+    assert found["particles"][0] == {"item": {"item_id": "Q4", "title": "Near", "year": "1984"}}
+
+
+@pytest.mark.usefixtures("address")
+def test_a_catalogue_that_is_not_here_is_said_to_be_missing(apa: Shell) -> None:
+    code, out, err = apa("sample", "--prior", "toy", "-n", "2")
+    assert code == 0
+    assert "2 particles" in out
+    assert err.startswith("no titles: the folder of the prior toy")
+
+
+@pytest.mark.usefixtures("address")
+def test_a_damaged_catalogue_is_one_line(apa: Shell, tmp_path: Path) -> None:
+    toy_catalogue(tmp_path / "toy")
+    (tmp_path / "toy" / "vectors.npy").write_text("no array")
+    code, _, err = apa("sample", "--prior", "toy", "--in", str(tmp_path))
+    assert code == 1
+    assert "catalogue cannot be read" in err
+    assert len(err.splitlines()) == 1
+
+
+def reserved(fakes: Fakes, session: str, spent: int, reserved: int) -> None:
+    view = fakes.sessions[session]
+    fakes.sessions[session] = SessionView(view.session, Ledger(spent=spent, reserved=reserved))
+
+
+@pytest.fixture
+def _nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = fake_services._slate
+    monkeypatch.setattr(fake_services, "_slate", lambda view, x: replace(whole(view, x), asked=0))
+
+
+@pytest.mark.usefixtures("address", "_nothing_is_asked")
+def test_a_slate_that_asks_nothing_says_what_holds_the_budget(apa: Shell, fakes: Fakes) -> None:
+    session = created(apa)
+    reserved(fakes, session, 1, 7)
+    code, out, err = apa("sample", session)
+    assert code == 0
+    assert "to answer" not in out
+    assert f"apa sample {session} --request-id " in out
+    assert "1 of 8 recorded, 7 reserved by slates that wait for an answer, 0 left to ask" in err
+    assert f"`apa feedback {session} PARTICLE=REWARD`" in err
+    reserved(fakes, session, 8, 0)
+    assert "the budget of 8 answers is spent" in apa("sample", session)[2]
+
+
+@pytest.mark.usefixtures("address", "_nothing_is_asked")
+def test_a_slate_that_asks_nothing_says_where_to_look_without_the_feedback_service(
+    apa: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = created(apa)
+    monkeypatch.delenv("APA_FEEDBACK")
+    code, _, err = apa("sample", session)
+    assert code == 0
+    assert f"apa session show {session}" in err
+
+
+def test_an_answer_without_budget_says_what_holds_it(apa: Shell, fakes: Fakes, address: str) -> None:
+    session = created(apa)
+    apa("feedback", session, *(f"p{one}=1" for one in range(8)))
+    code, _, err = apa("feedback", session, "p9=1")
+    assert code == 1
+    assert err.startswith("no budget is left: the budget of 8 answers is spent\napa: ")
+
+
+def test_what_is_reserved_is_shown_and_listed(apa: Shell, fakes: Fakes, address: str) -> None:
+    session = created(apa)
+    reserved(fakes, session, 1, 4)
+    assert "1 of 8 recorded, 4 reserved" in apa("session", "show", session)[1]
+    header, row = apa("session", "list")[1].splitlines()
+    assert header.split()[3:] == ["budget", "recorded", "reserved", "left", "to", "ask"]
+    assert row.split()[3:] == ["8", "1", "4", "3"]
+
+
+@pytest.mark.parametrize("address", ["nowhere", "no where:1", ":", "host:"])
+def test_what_is_no_address_is_refused(apa: Shell, address: str) -> None:
+    code, _, err = apa("session", "list", "--feedback", address)
+    assert code == 1
+    assert err.startswith("apa: not an address; field: --feedback; expected: HOST:PORT")
+    assert err.endswith(f"found: {address}\n")
+
+
+def test_a_server_that_is_away_is_named(apa: Shell) -> None:
+    code, _, err = apa("session", "list", "--feedback", "127.0.0.1:1")
+    assert code == 1
+    assert "field: --feedback; expected: a server that answers; found: feedback at 127.0.0.1:1" in err
+
+
+class OtherService(Fakes):
+    """A gRPC server of this kind, with neither service."""
+
+    def register(self, server: object) -> list[str]:
+        return []
+
+
+def test_a_server_of_another_kind_is_named(apa: Shell) -> None:
+    with serving(OtherService()) as address:
+        code, _, err = apa("session", "list", "--feedback", address)
+    assert code == 1
+    assert f"field: --feedback; expected: feedback; found: feedback at {address}" in err
+
+
+def test_a_state_folder_that_is_none_is_no_stack(apa: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", "/dev/null")
+    code, _, err = apa("session", "list")
+    assert code == 1
+    assert "no running stack" in err
+
+
+def test_a_file_of_a_stack_that_cannot_be_read_is_one_line(apa: Shell, tmp_path: Path) -> None:
+    (addresses.state_folder() / addresses.FILE).mkdir(parents=True)
+    code, _, err = apa("session", "list")
+    assert code == 1
+    assert "field: XDG_STATE_HOME" in err
+    assert len(err.splitlines()) == 1

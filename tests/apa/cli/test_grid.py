@@ -23,7 +23,8 @@ def result(x: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> SampleResult
 def test_particles_become_tiles_from_black_to_white(channels: int, tmp_path: Path) -> None:
     x = np.full((5, channels, 28, 28), -1, dtype=np.float32)
     x[4] = 1
-    write_grid(images_of(result(x)), tmp_path / "grid.png")
+    with (tmp_path / "grid.png").open("wb") as file:
+        write_grid(images_of(result(x)), file)
     grid = np.asarray(Image.open(tmp_path / "grid.png"))
     assert grid.shape == (2 * 112 + 3 * 4, 3 * 112 + 4 * 4, 3)
     assert grid[60, 60].tolist() == [0, 0, 0]
