@@ -10,10 +10,10 @@ from contextlib import aclosing
 from typing import Any
 
 import grpc
+from pydantic import ValidationError
 
 from apa.errors import (
     AlreadyExists,
-    ApaError,
     Cancelled,
     DeadlineExceeded,
     FailedPrecondition,
@@ -56,13 +56,10 @@ class SamplerServicer(sampler_pb2_grpc.SamplerServiceServicer):
                     yield event_to_pb(event, sequence)
                     sequence += 1
             reason = "finished"
-        except ApaError as error:
-            reason = _reason(error)
-            raise
         except (GeneratorExit, asyncio.CancelledError):
             raise
-        except Exception:
-            reason = "error"
+        except Exception as error:
+            reason = _reason(error)
             raise
         finally:
             self._measuring.stream_ended(reason)
@@ -94,14 +91,15 @@ def _deadline_s(context: Any) -> float | None:
     return None if left_s is None else time.monotonic() + left_s
 
 
-def _reason(error: ApaError) -> str:
+def _reason(error: Exception) -> str:
     """Why a stream ended, so that a caller's mistakes do not look like our failures."""
     match error:
         case DeadlineExceeded():
             return "deadline"
         case Cancelled():
             return "cancelled"
-        case InvalidArgument() | NotFound() | AlreadyExists() | FailedPrecondition():
+        # The interceptor answers a ValidationError with INVALID_ARGUMENT.
+        case InvalidArgument() | ValidationError() | NotFound() | AlreadyExists() | FailedPrecondition():
             return "refused"
         case ResourceExhausted() | Unavailable():
             return "busy"
