@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from apa.errors import FailedPrecondition
 from apa.priors.catalogue import Catalogue
 from apa.priors.schedule import VPSchedule
 from apa.records.prior_card import PriorCard
@@ -59,6 +60,32 @@ class Prior(ABC):
     def features(self, x_t: Tensor, t: Tensor) -> Tensor:
         """(N, F), only the features; models override it to skip the decoder half."""
         return self.denoise(x_t, t).features
+
+    def conditioned(self, label: int | str, guidance_scale: float = 1.0) -> Prior:
+        """The prior of one class, for a prior that was trained with labels.
+
+        Args:
+            label: the class, by number or by its name on the card.
+            guidance_scale: 0 is this prior, 1 the class, more than 1 the class exaggerated.
+
+        Raises:
+            FailedPrecondition: it was trained without labels.
+            InvalidArgument: no such class or scale.
+        """
+        del guidance_scale
+        raise FailedPrecondition(
+            "the prior was trained without labels",
+            field="label",
+            expected="a prior fitted with --labels",
+            found=f"{label} for {self.card.name}",
+        )
+
+    def to_images(self, x: Tensor) -> Tensor:
+        """(M, C, H, W) in [-1, 1]: what particles (M, *data_shape) look like, for the decoder `png`.
+
+        An image prior's particles are the images; a latent prior decodes them, so pass only what is shown.
+        """
+        return x
 
     def score(self, x_t: Tensor, t: Tensor) -> Tensor:
         """(N, *data_shape), grad log q_t(x_t) = (a x_0_hat - x_t) / s^2 (Tweedie)."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load as tensors_from_bytes
 from safetensors.torch import save as tensors_to_bytes
@@ -65,6 +65,19 @@ class PriorConfig(_Kind):
     weights_sha256: str = Field(pattern="^[0-9a-f]{64}$")
 
 
+class ConditionedConfig(_Kind):
+    """`config.json` of one class of another prior, served under a name of its own."""
+
+    schema_version: Literal[1] = 1
+    kind: Literal["conditioned"] = "conditioned"
+    path: str
+    """The folder of the labelled prior; relative to this one unless absolute."""
+    label: int | str
+    """The class, by number or by its name on the labelled prior's card."""
+    guidance_scale: float = Field(default=1.0, ge=0.0, allow_inf_nan=False)
+    """0 is the labelled prior as a whole, 1 the class, more than 1 the class exaggerated."""
+
+
 def save_prior(prior: Prior, folder: Path | str) -> None:
     """Write the prior's files into the folder, each replaced atomically; other files there are left alone.
 
@@ -96,13 +109,23 @@ def load_prior(folder: Path | str, device: torch.device | str = "cpu") -> Prior:
     card = read_card(folder)
     prior = _model_in(folder, card, device)
     if card.decoder == "catalogue":
-        prior.catalogue = read_catalogue(folder)
+        prior.catalogue = prior.catalogue or read_catalogue(folder)
         _check_catalogue(card, prior.catalogue)
     return prior
 
 
+def save_conditioned(folder: Path | str, config: ConditionedConfig, card: PriorCard) -> None:
+    """Write the folder of one class of a labelled prior; the labelled prior's own folder stays its place."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / CONFIG_FILE, _json(config))
+    write_atomically(folder / CARD_FILE, _json(card))
+
+
 def _model_in(folder: Path, card: PriorCard, device: torch.device | str) -> Prior:
     config = _read_config(folder)
+    if isinstance(config, ConditionedConfig):
+        return _conditioned(folder, config, card, device)
     tensors = _read_weights(folder, config.weights_sha256)
     schedule = VPSchedule(config.noise_rate_min, config.noise_rate_max)
     short_hash = short_content_hash(config.weights_sha256)
@@ -172,9 +195,43 @@ def _mixture_of(
     return prior
 
 
-def _read_config(folder: Path) -> PriorConfig:
+def _conditioned(
+    folder: Path, config: ConditionedConfig, card: PriorCard, device: torch.device | str
+) -> Prior:
+    base_folder = folder / config.path
+    # Two folders that name each other would be followed for ever.
+    if isinstance(_read_config(base_folder), ConditionedConfig):
+        raise _damaged(CONFIG_FILE, "the folder of a labelled prior", config.path)
+    base = load_prior(base_folder, device)
+    prior = base.conditioned(config.label, config.guidance_scale)
+    expected, found = _shape_of(prior.card), _shape_of(card)
+    if expected != found:
+        raise _damaged(CARD_FILE, f"data_shape and feature_dim {expected}, as at {config.path}", str(found))
+    prior.card = card
+    return prior
+
+
+def _shape_of(card: PriorCard) -> tuple[tuple[int, ...], int]:
+    return card.data_shape, card.feature_dim
+
+
+def _kind_of(config: object) -> str:
+    """Which class a `config.json` is of: a prior of our own has its kind inside `model`."""
+    kind = config.get("kind", "own") if isinstance(config, dict) else "own"
+    return str(kind)
+
+
+_CONFIGS: TypeAdapter[PriorConfig | ConditionedConfig] = TypeAdapter(
+    Annotated[
+        Annotated[PriorConfig, Tag("own")] | Annotated[ConditionedConfig, Tag("conditioned")],
+        Discriminator(_kind_of),
+    ]
+)
+
+
+def _read_config(folder: Path) -> PriorConfig | ConditionedConfig:
     try:
-        return PriorConfig.model_validate_json(_read(folder / CONFIG_FILE))
+        return _CONFIGS.validate_json(_read(folder / CONFIG_FILE))
     except ValidationError as error:
         raise _damaged(CONFIG_FILE, "a prior's config", str(error)) from error
 
@@ -212,10 +269,11 @@ def _load_weights(network: DenoiserNetwork, tensors: dict[str, Tensor]) -> None:
 
 
 def _check_card(card: PriorCard, network: DenoiserNetwork) -> None:
-    expected = (network.data_shape, network.feature_dim)
-    found = (card.data_shape, card.feature_dim)
+    expected = (network.data_shape, network.feature_dim, network.num_classes)
+    found = (card.data_shape, card.feature_dim, len(card.class_names))
     if expected != found:
-        raise _damaged(CARD_FILE, f"data_shape and feature_dim {expected}, as in the config", str(found))
+        wanted = f"data_shape, feature_dim and number of classes {expected}, as in the config"
+        raise _damaged(CARD_FILE, wanted, str(found))
 
 
 def _check_catalogue(card: PriorCard, catalogue: Catalogue) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from apa.errors import InvalidArgument
-from apa.priors.blocks import FilmLinearBlock, NoiseEmbedding, zero_init
+from apa.priors.blocks import FilmLinearBlock, LabelEmbedding, NoiseEmbedding, zero_init
 from apa.priors.network import DenoiserNetwork
 
 
@@ -26,6 +26,8 @@ class MLPConfig(BaseModel):
     feature_dim: int = Field(default=128, ge=1)
     """F: the middle is a bottleneck of this many activations, added back to the residual stream."""
     embedding_dim: int = Field(default=128, ge=8)
+    num_classes: int = Field(default=0, ge=0)
+    """Classes that it can be conditioned on; 0 for a network that takes no labels."""
 
 
 class _State(NamedTuple):
@@ -58,9 +60,13 @@ class MLP(DenoiserNetwork):
         self.up = nn.ModuleList(FilmLinearBlock(width, dim) for _ in blocks)
         self.norm = nn.LayerNorm(width)
         self.out = zero_init(nn.Linear(width, num_dims))
+        self.num_classes = config.num_classes
+        self.label = LabelEmbedding(config.num_classes, dim) if config.num_classes else None
 
-    def encode(self, x: Tensor, log_snr: Tensor) -> tuple[Tensor, _State]:
+    def encode(self, x: Tensor, log_snr: Tensor, labels: Tensor | None = None) -> tuple[Tensor, _State]:
         embedding = self.embed(log_snr)
+        if self.label is not None:
+            embedding = self.label(labels, embedding)
         h = self.stem(x)
         for block in self.down:
             h = block(h, embedding)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from apa.priors.base import Denoised, Prior
+from apa.priors.conditioned import ConditionedPrior
 from apa.priors.schedule import VPSchedule
 from apa.records.prior_card import PriorCard
 
@@ -20,26 +21,30 @@ class DenoiserNetwork(nn.Module, ABC):
     Attributes:
         data_shape: shape of one item.
         feature_dim: F.
+        num_classes: labels are 0 to num_classes - 1, and `num_classes` itself means none; 0 classes when the
+            network takes no labels.
     """
 
     data_shape: tuple[int, ...]
     feature_dim: int
+    num_classes: int = 0
 
     @abstractmethod
-    def encode(self, x: Tensor, log_snr: Tensor) -> tuple[Tensor, Any]:
+    def encode(self, x: Tensor, log_snr: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Any]:
         """The features (N, F), and whatever `decode` needs.
 
         Args:
             x: (N, *data_shape), scaled to unit variance.
             log_snr: (N,).
+            labels: (N,) int64, see `num_classes`; None where no item has one.
         """
 
     @abstractmethod
     def decode(self, state: Any) -> Tensor:
         """(N, *data_shape), in units of the remaining error: variance about one."""
 
-    def forward(self, x: Tensor, log_snr: Tensor) -> Tensor:
-        return self.decode(self.encode(x, log_snr)[1])
+    def forward(self, x: Tensor, log_snr: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.decode(self.encode(x, log_snr, labels)[1])
 
 
 @dataclass(frozen=True)
@@ -88,15 +93,20 @@ class NetworkPrior(Prior):
         self.card = card
         self.content_hash = content_hash
 
-    def denoise(self, x_t: Tensor, t: Tensor) -> Denoised:
-        features, state = self._encode(x_t, t)
+    def denoise(self, x_t: Tensor, t: Tensor, labels: Tensor | None = None) -> Denoised:
+        """See `Prior.denoise`; labels: (N,), for a network that takes them."""
+        features, state = self._encode(x_t, t, labels)
         return Denoised(self.preconditioning.x_0_hat(x_t, t, self.network.decode(state)), features)
 
-    def features(self, x_t: Tensor, t: Tensor) -> Tensor:
-        return self._encode(x_t, t)[0]
+    def features(self, x_t: Tensor, t: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self._encode(x_t, t, labels)[0]
 
-    def _encode(self, x_t: Tensor, t: Tensor) -> tuple[Tensor, Any]:
-        return self.network.encode(self.preconditioning.network_input(x_t, t), self.schedule.log_snr(t))
+    def conditioned(self, label: int | str, guidance_scale: float = 1.0) -> ConditionedPrior:
+        return ConditionedPrior(self, label, guidance_scale)
+
+    def _encode(self, x_t: Tensor, t: Tensor, labels: Tensor | None) -> tuple[Tensor, Any]:
+        x, log_snr = self.preconditioning.network_input(x_t, t), self.schedule.log_snr(t)
+        return self.network.encode(x, log_snr, labels)
 
     def to(self, device: torch.device | str) -> NetworkPrior:
         """The same prior on another device; the network is moved, not copied."""

@@ -26,6 +26,8 @@ class PriorCard(BaseModel):
     """F, the length of the denoiser's feature vector; 0 when the prior has none."""
     num_items: int = Field(default=0, ge=0)
     """Items of the catalogue; 0 when there is none."""
+    class_names: tuple[str, ...] = ()
+    """The classes that it can be conditioned on, in the order of their labels; empty when trained without."""
     description: str = ""
     data: str = ""
     """Which data it was trained on, with its source."""

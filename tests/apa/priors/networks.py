@@ -11,13 +11,27 @@ from apa.priors.unet import UNet, UNetConfig
 from apa.records.prior_card import PriorCard
 
 
-def small_unet_prior(data_shape: tuple[int, int, int] = (1, 8, 8)) -> NetworkPrior:
-    network = UNet(UNetConfig(data_shape=data_shape, width=16, num_blocks=1, num_heads=2, embedding_dim=16))
-    return _prior_of(randomised(network))
+def small_unet_prior(data_shape: tuple[int, int, int] = (1, 8, 8), num_classes: int = 0) -> NetworkPrior:
+    config = UNetConfig(
+        data_shape=data_shape,
+        width=16,
+        num_blocks=1,
+        num_heads=2,
+        embedding_dim=16,
+        num_classes=num_classes,
+    )
+    return _prior_of(randomised(UNet(config)))
 
 
-def small_mlp_prior(num_dims: int = 5) -> NetworkPrior:
-    config = MLPConfig(data_shape=(num_dims,), width=16, num_blocks=1, feature_dim=8, embedding_dim=16)
+def small_mlp_prior(num_dims: int = 5, num_classes: int = 0) -> NetworkPrior:
+    config = MLPConfig(
+        data_shape=(num_dims,),
+        width=16,
+        num_blocks=1,
+        feature_dim=8,
+        embedding_dim=16,
+        num_classes=num_classes,
+    )
     return _prior_of(randomised(MLP(config)))
 
 
@@ -37,5 +51,6 @@ def _prior_of(network: DenoiserNetwork) -> NetworkPrior:
         data_shape=network.data_shape,
         decoder="none",
         feature_dim=network.feature_dim,
+        class_names=tuple(f"class-{label}" for label in range(network.num_classes)),
     )
     return NetworkPrior(network, Preconditioning(VPSchedule(), 0.1, 0.8), card, content_hash="0" * 16)
