@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from apa.errors import ApaError, InvalidArgument
 from simulation.fashion_classifier import WEIGHTS_PATH
 from trainer_worker.priors.classifier import accuracy, load_labelled, save_classifier, train_classifier
+from trainer_worker.priors.condition import write_condition
 from trainer_worker.priors.data import TrainingData, load_images, load_vectors
 from trainer_worker.priors.evaluate import evaluate_fashion
 from trainer_worker.priors.export import (
@@ -20,6 +21,7 @@ from trainer_worker.priors.export import (
     read_catalogue_items,
 )
 from trainer_worker.priors.half_precision import store_in_half
+from trainer_worker.priors.labels import with_labels
 from trainer_worker.priors.options import FitOptions
 from trainer_worker.priors.run import resolve_minutes, run_fit
 
@@ -38,6 +40,12 @@ def fit(
     data: Annotated[Path | None, typer.Option(help="Vectors: an .npy file of shape (M, D), float.")] = None,
     images: Annotated[Path | None, typer.Option(help="Images: a folder, an IDX file or an .npz.")] = None,
     items: Annotated[Path | None, typer.Option(help="A table that names the vectors: a catalogue.")] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            help="Classes to condition on: an .npy or IDX file of numbers, or a column of the items."
+        ),
+    ] = None,
     steps: Annotated[int | None, typer.Option(help="Optimiser steps.")] = None,
     minutes: Annotated[
         float | None, typer.Option(help="Instead of steps: as many as fit in this time.")
@@ -66,6 +74,8 @@ def fit(
         raise InvalidArgument("items name vectors", field="items", expected="--data with --items", found="")
     training_data = _load(data, images)
     named = read_catalogue_items(items, len(training_data)) if items else None
+    if labels:
+        training_data = with_labels(training_data, labels, named)
     width = width or (256 if data else 48)
     chosen: dict[str, Any] = {
         "batch": batch,
@@ -82,6 +92,7 @@ def fit(
         steps = resolve_minutes(training_data, minutes or 0.0, chosen)
     options = FitOptions(steps=steps, **chosen)
     source = f"--data {data}" if data else f"--images {images}"
+    source += f" --labels {labels}" if labels else ""
     command = _command(source, name, out, options, half)
     provenance = Provenance(name, description, data_description, licence, command)
     checkpoint = checkpoint or out.with_name(out.name + ".checkpoint")
@@ -103,6 +114,20 @@ def export(
     export_checkpoint(checkpoint, out)
     if half:
         store_in_half(out)
+
+
+@app.command()
+def condition(
+    prior: Annotated[Path, typer.Option(help="The folder of a prior that was fitted with --labels.")],
+    label: Annotated[str, typer.Option(help="The class: its name on the card, or its number.")],
+    name: Annotated[str, typer.Option(help="The name that requests will use.")],
+    out: Annotated[Path, typer.Option(help="The prior folder to write; it points to the other.")],
+    guidance_scale: Annotated[
+        float, typer.Option(help="0 the whole prior, 1 the class, more exaggerates it.")
+    ] = 1.0,
+) -> None:
+    """Write one class of a labelled prior as a prior folder of its own."""
+    write_condition(prior, label, guidance_scale, name, out)
 
 
 @app.command()

@@ -26,11 +26,15 @@ class TrainingData:
         items: (M, *data_shape): float32 vectors, or uint8 images, a quarter of the memory.
         mean: of all values, in the data space (images are scaled to [-1, 1]).
         std: of all values, in the data space.
+        labels: (M,) int64, the class of each item, `len(class_names)` where it has none; or None.
+        class_names: what the classes are called, in the order of their labels.
     """
 
     items: Tensor
     mean: float
     std: float
+    labels: Tensor | None = None
+    class_names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.items)

@@ -42,12 +42,14 @@ class Provenance:
 
 def describe_fit(data: TrainingData, options: FitOptions, provenance: Provenance) -> dict[str, Any]:
     """What a checkpoint records: enough to refuse to resume another fit, and to export without the data."""
-    statistics = {
+    statistics: dict[str, Any] = {
         "data_shape": list(data.data_shape),
         "num_items": len(data),
         "mean": data.mean,
         "std": data.std,
     }
+    if data.class_names:
+        statistics["class_names"] = list(data.class_names)
     return {"options": options.model_dump(), "data": statistics, "provenance": asdict(provenance)}
 
 
@@ -58,7 +60,8 @@ def export_checkpoint(checkpoint: Path, folder: Path) -> None:
     with torch.no_grad():
         for name, parameter in network.named_parameters():
             parameter.copy_(tensors[f"ema/{name}"])
-    card = _card(network, Provenance(**about["provenance"]))
+    class_names = tuple(about["data"].get("class_names", ()))
+    card = _card(network, Provenance(**about["provenance"]), class_names)
     save_prior(NetworkPrior(network, preconditioning, card, content_hash=""), folder)
 
 
@@ -88,16 +91,18 @@ def attach_catalogue(folder: Path, items: Sequence[Item], vectors: NDArray[np.fl
 
 def _described(about: dict[str, Any]) -> tuple[DenoiserNetwork, Preconditioning]:
     data = about["data"]
-    network = new_network(tuple(data["data_shape"]), FitOptions(**about["options"]))
+    num_classes = len(data.get("class_names", ()))
+    network = new_network(tuple(data["data_shape"]), FitOptions(**about["options"]), num_classes)
     return network, Preconditioning(VPSchedule(), data["mean"], data["std"])
 
 
-def _card(network: DenoiserNetwork, provenance: Provenance) -> PriorCard:
+def _card(network: DenoiserNetwork, provenance: Provenance, class_names: tuple[str, ...]) -> PriorCard:
     is_image = len(network.data_shape) == 3
     return PriorCard(
         kind="image" if is_image else "vector",
         data_shape=network.data_shape,
         decoder="png" if is_image else "none",
         feature_dim=network.feature_dim,
+        class_names=class_names,
         **asdict(provenance),
     )

@@ -14,26 +14,33 @@ from apa.priors.network import DenoiserNetwork, Preconditioning
 from apa.priors.schedule import VPSchedule
 from apa.priors.unet import UNet, UNetConfig
 from trainer_worker.priors.data import TrainingData
-from trainer_worker.priors.objective import denoising_loss
+from trainer_worker.priors.labels import DROPOUT
+from trainer_worker.priors.objective import denoising_loss, hide_labels
 from trainer_worker.priors.options import FitOptions
 from trainer_worker.priors.state import TrainingState
 
 AfterStep = Callable[[TrainingState], None]
 
 
-def new_network(data_shape: tuple[int, ...], options: FitOptions) -> DenoiserNetwork:
+def new_network(data_shape: tuple[int, ...], options: FitOptions, num_classes: int = 0) -> DenoiserNetwork:
     """An untrained network for the shape: a U-Net for (C, H, W), an MLP for (D,); the seed decides it."""
+    size: dict[str, int] = {
+        "width": options.width,
+        "num_blocks": options.blocks,
+        "num_classes": num_classes,
+    }
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
         if len(data_shape) == 3:
             channels, height, width = data_shape
             shape = (channels, height, width)
-            return UNet(UNetConfig(data_shape=shape, width=options.width, num_blocks=options.blocks))
-        return MLP(MLPConfig(data_shape=(data_shape[0],), width=options.width, num_blocks=options.blocks))
+            return UNet(UNetConfig(data_shape=shape, **size))
+        return MLP(MLPConfig(data_shape=(data_shape[0],), **size))
 
 
 def new_state(data: TrainingData, options: FitOptions) -> TrainingState:
-    return TrainingState.start(new_network(data.data_shape, options), options.lr)
+    network = new_network(data.data_shape, options, len(data.class_names))
+    return TrainingState.start(network, options.lr)
 
 
 def preconditioning_of(data: TrainingData) -> Preconditioning:
@@ -50,9 +57,13 @@ def train(state: TrainingState, data: TrainingData, options: FitOptions, after_s
     precision = torch.bfloat16 if options.precision == "bfloat16" else torch.float32
     while state.step < options.steps:
         generator = torch.Generator().manual_seed((options.seed << 32) + state.step)
-        x_0 = data.batch(_batch_indices(len(data), options, state.step))
+        indices = _batch_indices(len(data), options, state.step)
         set_learning_rate(state, options)
-        loss = denoising_loss(state.network, preconditioning, x_0, generator, precision)
+        labels = None
+        if data.labels is not None:
+            labels = hide_labels(data.labels[indices], len(data.class_names), DROPOUT, generator)
+        x_0 = data.batch(indices)
+        loss = denoising_loss(state.network, preconditioning, x_0, generator, precision, labels)
         _descend(state, loss)
         state.step += 1
         state.update_ema(options.ema)

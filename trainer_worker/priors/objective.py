@@ -33,18 +33,26 @@ def draw_times(preconditioning: Preconditioning, num: int, generator: torch.Gene
     return schedule.time_of_log_snr(-2.0 * log_sigma).clamp(T_MIN, 1.0).float()
 
 
+def hide_labels(labels: Tensor, num_classes: int, share: float, generator: torch.Generator) -> Tensor:
+    """(B,): the labels, each replaced by "none" (`num_classes`) with probability `share`."""
+    hidden = torch.rand(len(labels), generator=generator) < share
+    return torch.where(hidden, num_classes, labels)
+
+
 def denoising_loss(
     network: DenoiserNetwork,
     preconditioning: Preconditioning,
     x_0: Tensor,
     generator: torch.Generator,
     precision: torch.dtype = torch.float32,
+    labels: Tensor | None = None,
 ) -> Tensor:
     """The scalar mean squared error of the network's output; 1.0 is what a network of zeros scores at most.
 
     Args:
         x_0: (B, *data_shape).
         precision: of the network's products; the loss is float32.
+        labels: (B,) int64, for a network that takes them.
     """
     t = draw_times(preconditioning, len(x_0), generator)
     shape = (-1,) + (1,) * (x_0.dim() - 1)
@@ -53,6 +61,6 @@ def denoising_loss(
     x_t = schedule.scale(t).reshape(shape) * x_0 + schedule.std(t).reshape(shape) * noise
     target = preconditioning.target(x_t, t, x_0)
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == torch.bfloat16):
-        output = network(preconditioning.network_input(x_t, t), schedule.log_snr(t))
+        output = network(preconditioning.network_input(x_t, t), schedule.log_snr(t), labels)
     loss: Tensor = (output.float() - target).square().mean()
     return loss

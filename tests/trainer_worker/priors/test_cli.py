@@ -110,3 +110,56 @@ def test_a_wrong_option_is_one_line_that_names_it(
     assert f"field: {field}" in printed
     assert printed.count("\n") == 1
     assert not (tmp_path / "mine").exists()
+
+
+def test_a_fit_with_labels_can_be_conditioned_as_a_folder(tmp_path: Path) -> None:
+    np.save(tmp_path / "labels.npy", np.arange(20) % 2)
+    fitted: list[str | Path] = ["fit", "--data", _vectors(tmp_path), "--labels", tmp_path / "labels.npy"]
+    result = _run(*fitted, "--name", "mine", "--out", tmp_path / "mine", *TINY)
+    assert result.exit_code == 0, result.output
+    card = read_card(tmp_path / "mine")
+    assert card.class_names == ("0", "1")
+    assert "--labels" in card.training_command
+    wanted: list[str | Path] = [
+        "--label",
+        "1",
+        "--guidance-scale",
+        "2",
+        "--name",
+        "one",
+        "--out",
+        tmp_path / "one",
+    ]
+    result = _run("condition", "--prior", tmp_path / "mine", *wanted)
+    assert result.exit_code == 0, result.output
+    expected = load_prior(tmp_path / "mine").conditioned(1, 2.0)
+    assert load_prior(tmp_path / "one").content_hash == expected.content_hash
+
+
+def test_a_column_of_the_items_can_be_the_labels(tmp_path: Path) -> None:
+    rows = [f"id-{i},Item {i},{'war' if i % 2 else 'art'}" for i in range(20)]
+    (tmp_path / "items.csv").write_text("\n".join(["item_id,title,genre", *rows]) + "\n")
+    fitted: list[str | Path] = [
+        "fit",
+        "--data",
+        _vectors(tmp_path),
+        "--items",
+        tmp_path / "items.csv",
+        "--labels",
+        "genre",
+    ]
+    result = _run(*fitted, "--name", "mine", "--out", tmp_path / "mine", *TINY)
+    assert result.exit_code == 0, result.output
+    wanted: list[str | Path] = ["--label", "war", "--name", "war", "--out", tmp_path / "war"]
+    assert _run("condition", "--prior", tmp_path / "mine", *wanted).exit_code == 0
+    prior = load_prior(tmp_path / "war")
+    assert prior.card.num_items == 20
+    assert prior.catalogue is not None
+
+
+def test_a_class_that_is_not_there_is_refused_before_a_folder_is_written(tmp_path: Path) -> None:
+    result = _run("fit", "--data", _vectors(tmp_path), "--name", "mine", "--out", tmp_path / "mine", *TINY)
+    assert result.exit_code == 0, result.output
+    wanted: list[str | Path] = ["--label", "war", "--name", "war", "--out", tmp_path / "war"]
+    assert isinstance(_run("condition", "--prior", tmp_path / "mine", *wanted).exception, ApaError)
+    assert not (tmp_path / "war").exists()
