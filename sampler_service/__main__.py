@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import signal
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
@@ -23,7 +25,12 @@ from sampler_service.measuring import Measuring
 from sampler_service.preparing import Preparing, Stores
 from sampler_service.prior_registry import PriorRegistry
 from sampler_service.sampling_stream import SamplingStream
-from sampler_service.scheduler import Limits
+from sampler_service.scheduler import (
+    BATCHES_UNDER_WAY,
+    CPU_BATCH_ELEMENTS,
+    GPU_BATCH_ELEMENTS,
+    Limits,
+)
 from sampler_service.service_loop import EngineThread
 from sampler_service.servicer import SamplerServicer
 from sampler_service.surrogate_cache import SurrogateCache
@@ -36,8 +43,7 @@ async def main(settings: SamplerSettings) -> None:
     measuring = Measuring(SamplerMetrics.create(REGISTRY))
     priors = PriorRegistry(list_priors(settings.prior_folders), device)
     preparing = _preparing(settings, priors, measuring, device)
-    limits = Limits(max_particles=settings.max_batch_particles, max_waiting=settings.max_waiting_runs)
-    engine = EngineThread(limits, device=device, observer=measuring)
+    engine = EngineThread(_limits(settings, device), device=device, observer=measuring, on_death=_end_process)
     engine.start()
     with ThreadPoolExecutor(settings.store_threads, thread_name_prefix="store") as threads:
         stream = SamplingStream(preparing, engine, threads, measuring)
@@ -47,6 +53,22 @@ async def main(settings: SamplerSettings) -> None:
             await asyncio.to_thread(engine.stop, settings.grace_s)
 
         await serve("sampler", servicer.register, settings, on_drain=drain)
+    if engine.died:
+        raise SystemExit("sampler: its engine died; the log says why")
+
+
+def _end_process() -> None:
+    """Health says NOT_SERVING, calls end, and whoever supervises this process starts it again."""
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _limits(settings: SamplerSettings, device: str) -> Limits:
+    return Limits(
+        max_particles=BATCHES_UNDER_WAY * settings.max_batch_particles,
+        max_batch_particles=settings.max_batch_particles,
+        max_batch_elements=CPU_BATCH_ELEMENTS if device == "cpu" else GPU_BATCH_ELEMENTS,
+        max_waiting=settings.max_waiting_runs,
+    )
 
 
 def _preparing(

@@ -1,4 +1,4 @@
-"""The tick: one step of every run, with the particles of all runs of a prior in one denoiser call."""
+"""The tick: particles of many runs, all of one prior in one denoiser call, and the steps it completes."""
 
 from __future__ import annotations
 
@@ -33,35 +33,37 @@ class Progress:
     resampled: bool
 
 
-Outcome = Progress | Population | ApaError
-"""What a tick made of a run: it goes on, it is finished, or it failed."""
+Outcome = Progress | Population | ApaError | None
+"""What a tick made of a run: it goes on, is finished, or failed; None while some of its rows are to come."""
 
 
-def tick(runs: Sequence[Run]) -> list[Outcome]:
+def tick(runs: Sequence[Run], rows: Sequence[int] | None = None) -> list[Outcome]:
     """Advances every run by one step; a run that is at its end is finished instead.
 
     A run's result does not depend on who shares the tick, and an error ends only the run that caused it.
+
+    Args:
+        rows: of each run, how many of its particles to evaluate now; all when None. A run takes its step once
+            all of them are evaluated, so that a large one may share the device in many small batches.
 
     Returns:
         One outcome for each run, in the order of `runs`.
     """
     with torch.no_grad():
-        evaluations = _evaluate_by_prior(runs)
         failures: dict[int, ApaError] = {}
-        for i, evaluation in evaluations.items():
+        arrived: dict[int, Evaluation | None] = {i: None for i, run in enumerate(runs) if not run.rows_left}
+        for i, evaluation in _evaluate_by_prior(runs, rows).items():
             if isinstance(evaluation, ApaError):
                 failures[i] = evaluation
-            else:
-                runs[i].arrive(evaluation)
-        alive = [i for i in range(len(runs)) if i not in failures]
+            elif (whole := runs[i].collect(evaluation)) is not None:
+                runs[i].arrive(whole)
+                arrived[i] = whole
         # One transfer to the host for all runs.
-        summaries = torch.stack([runs[i].summary() for i in alive]).tolist() if alive else []
+        summaries = torch.stack([runs[i].summary() for i in arrived]).tolist() if arrived else []
         outcomes: dict[int, Outcome] = dict(failures)
-        for i, (ess, log_mean_weight, finite) in zip(alive, summaries, strict=True):
-            at = evaluations.get(i)
-            assert not isinstance(at, ApaError)
+        for (i, at), (ess, log_mean_weight, finite) in zip(arrived.items(), summaries, strict=True):
             outcomes[i] = _advance(runs[i], at, ess, log_mean_weight, finite)
-        return [outcomes[i] for i in range(len(runs))]
+        return [outcomes.get(i) for i in range(len(runs))]
 
 
 def _advance(run: Run, at: Evaluation | None, ess: float, log_mean_weight: float, finite: float) -> Outcome:
@@ -84,14 +86,14 @@ def _advance(run: Run, at: Evaluation | None, ess: float, log_mean_weight: float
         return wrapped
 
 
-def _evaluate_by_prior(runs: Sequence[Run]) -> dict[int, Evaluation | ApaError]:
+def _evaluate_by_prior(runs: Sequence[Run], rows: Sequence[int] | None) -> dict[int, Evaluation | ApaError]:
     """The evaluations of all runs that need one, by position, in one denoiser call for each prior."""
     groups: dict[int, tuple[Prior, list[int]]] = {}
     for i, run in enumerate(runs):
-        if run.needs_evaluation:
+        if run.rows_left:
             groups.setdefault(id(run.plan.prior), (run.plan.prior, []))[1].append(i)
     evaluations: dict[int, Evaluation | ApaError] = {}
     for prior, members in groups.values():
-        parts = [runs[i].part() for i in members]
+        parts = [runs[i].part(runs[i].rows_left if rows is None else rows[i]) for i in members]
         evaluations.update(zip(members, evaluate_all(prior, parts), strict=True))
     return evaluations

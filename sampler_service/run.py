@@ -75,6 +75,7 @@ class Run:
         step: steps taken so far.
         log_z: of the resamplings so far.
         clip_events: 0-dim count.
+        evaluated: of the first rows at the time of `step`, until all rows are there.
     """
 
     plan: Plan
@@ -89,6 +90,7 @@ class Run:
     num_resamplings: int = 0
     ess_history: list[float] = field(default_factory=list)
     last_reward: Tensor | None = None
+    evaluated: list[Evaluation] = field(default_factory=list)
 
     @property
     def at_end(self) -> bool:
@@ -104,11 +106,29 @@ class Run:
         """At the end only exact weights are still owed something."""
         return not self.at_end or self.plan.corrector.exact
 
-    def part(self) -> Part:
-        """What this run asks of the next evaluation."""
+    @property
+    def rows_left(self) -> int:
+        """Rows that are still to be evaluated before the next step."""
+        return len(self.x) - self._rows_done if self.needs_evaluation else 0
+
+    @property
+    def _rows_done(self) -> int:
+        return sum(len(slice_.x_t) for slice_ in self.evaluated)
+
+    def part(self, rows: int) -> Part:
+        """What this run asks of the next evaluation: its next so many rows."""
         potential = self.plan.potential
         timed = potential is not None and potential.depends_on_t
-        return Part(self.x, self.t, potential, timed and self.plan.corrector.needs_time_derivative)
+        x = self.x[self._rows_done :][:rows]
+        return Part(x, self.t, potential, timed and self.plan.corrector.needs_time_derivative)
+
+    def collect(self, evaluation: Evaluation) -> Evaluation | None:
+        """The evaluation of all rows, once the last of them are here."""
+        self.evaluated.append(evaluation)
+        if self._rows_done < len(self.x):
+            return None
+        slices, self.evaluated = self.evaluated, []
+        return _joined(slices)
 
     def arrive(self, at: Evaluation) -> None:
         """Adds the weight that is due on arriving here."""
@@ -208,6 +228,22 @@ def start_run(plan: Plan, device: torch.device, seed: int) -> Run:
         log_weights=torch.zeros(n, dtype=torch.float64, device=device),
         ancestors=torch.arange(n, device=device),
         clip_events=torch.zeros((), dtype=torch.int64, device=device),
+    )
+
+
+def _joined(slices: list[Evaluation]) -> Evaluation:
+    """One evaluation of consecutive rows."""
+    if len(slices) == 1:
+        return slices[0]
+    grads_x = [at.grad_x for at in slices if at.grad_x is not None]
+    grads_t = [at.grad_t for at in slices if at.grad_t is not None]
+    return Evaluation(
+        x_t=torch.cat([at.x_t for at in slices]),
+        x_0_hat=torch.cat([at.x_0_hat for at in slices]),
+        score=torch.cat([at.score for at in slices]),
+        reward=torch.cat([at.reward for at in slices]),
+        grad_x=torch.cat(grads_x) if grads_x else None,
+        grad_t=torch.cat(grads_t) if grads_t else None,
     )
 
 

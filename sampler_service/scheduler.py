@@ -6,21 +6,34 @@ arrival. The next run in that order is never overtaken by a smaller one that wou
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from apa.errors import InvalidArgument, ResourceExhausted
+from sampler_service.scheduler_batches import Batches, Wanted
 
 PATIENCE_S = 60.0
 """The deadline that a run without one counts as having, so that no stream of others holds it back."""
 
 
+CPU_BATCH_ELEMENTS = 64 * 28 * 28
+"""Numbers in one batch on a CPU. Of the image prior that is 64 particles; more are no faster for each."""
+GPU_BATCH_ELEMENTS = 64 * CPU_BATCH_ELEMENTS
+BATCHES_UNDER_WAY = 4
+"""Particles that are admitted, in largest batches: room for others beside a run of the largest size."""
+
+
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of what is admitted and of what may wait."""
+    """Bounds of what is admitted, of what may wait, and of one device batch."""
 
-    max_particles: int = 4096
-    """Particles under way at once, over all runs."""
+    max_particles: int = BATCHES_UNDER_WAY * 4096
+    """Particles under way at once, over all runs; bounds the memory of their states."""
+    max_batch_particles: int = 4096
+    """Particles in one batch, over all runs."""
+    max_batch_elements: int = CPU_BATCH_ELEMENTS
+    """Numbers in one batch, over all runs; bounds its time and the memory of its activations."""
     max_waiting: int = 64
     """Waiting runs, over all tenants."""
     max_waiting_per_tenant: int | None = None
@@ -39,6 +52,8 @@ class Ticket:
     tenant: str = "default"
     deadline_s: float | None = None
     """On the caller's clock; a run whose deadline has passed is never started."""
+    elements: int = 1
+    """Numbers in one particle."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +91,9 @@ class Scheduler:
     _served: dict[str, float] = field(default_factory=dict)
     _virtual_time: float = 0.0
     _arrivals: int = 0
+
+    def __post_init__(self) -> None:
+        self._batches = Batches(self.limits.max_batch_particles, self.limits.max_batch_elements)
 
     @property
     def num_waiting(self) -> int:
@@ -122,6 +140,29 @@ class Scheduler:
             self._start(ticket)
             started.append(ticket.run_id)
         return Admission(tuple(started), tuple(late))
+
+    def batch(self, rows: Mapping[str, int]) -> dict[str, int]:
+        """Rows of each running run that the next batch computes; a run without an entry is not in it.
+
+        A tenant's weight is shared by its runs, so that many runs are no larger a share than one.
+
+        Args:
+            rows: by running run, how many it still has to evaluate before its next step.
+        """
+        runs = Counter(self._running[run_id].tenant for run_id in rows)
+        tickets = [(self._running[run_id], wanted) for run_id, wanted in rows.items()]
+        return self._batches.next(
+            [
+                Wanted(
+                    ticket.run_id, wanted, ticket.elements, self._weight(ticket.tenant) / runs[ticket.tenant]
+                )
+                for ticket, wanted in tickets
+            ]
+        )
+
+    def rows_of(self, elements: int) -> int:
+        """Particles of so many elements that fit into one batch."""
+        return self._batches.rows_of(elements)
 
     def release(self, run_id: str) -> None:
         """Frees the place of a run, however it ended, waiting or running. Unknown ids are ignored."""

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 
@@ -19,6 +24,10 @@ from sampler_service.potential import Potential
 from sampler_service.run import Plan, Run, plan_run, start_run
 from sampler_service.sampling import draw_seed
 from sampler_service.scheduler import Limits, Scheduler, Ticket
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -87,6 +96,15 @@ class _Job:
         return self.admitted_s - self.submitted_s
 
 
+@dataclass(frozen=True)
+class _Call:
+    """A computation that is none of a run's steps, waiting for its turn on the device."""
+
+    compute: Callable[[], None]
+    fail: Callable[[ApaError], None]
+    elements: int
+
+
 class RunHandle:
     """A submitted run, as its submitter holds it."""
 
@@ -105,6 +123,7 @@ class EngineThread:
     Args:
         device: where particles live.
         weights: share of each tenant; 1 for those not named.
+        on_death: called, on the dying thread, when a bug of ours has ended it; nothing computes after that.
     """
 
     def __init__(
@@ -114,16 +133,22 @@ class EngineThread:
         weights: Mapping[str, float] | None = None,
         device: torch.device | str = "cpu",
         observer: EngineObserver | None = None,
+        on_death: Callable[[], None] = lambda: None,
     ) -> None:
-        self._scheduler = Scheduler(limits or Limits(), weights or {})
-        self._device = torch.device(device)
+        self._limits = limits or Limits()
+        self._scheduler = Scheduler(self._limits, weights or {})
+        self.device = torch.device(device)
         self._observer = observer or EngineObserver()
         self._jobs: dict[str, _Job] = {}
         self._cancelled: set[str] = set()
-        # One condition guards scheduler, jobs, cancellations and the stop; ticks run outside of it.
+        self._calls: deque[_Call] = deque()
+        self._on_death = on_death
+        self._ended = False
+        self._died = False
+        # One condition guards scheduler, jobs, calls, cancellations and the stop; ticks run outside of it.
         self._changed = threading.Condition()
         self._stop_at_s: float | None = None
-        self._thread = threading.Thread(target=self._loop, name="engine", daemon=True)
+        self._thread = threading.Thread(target=self._live, name="engine", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -135,7 +160,7 @@ class EngineThread:
             InvalidArgument: the request does not fit together, or never fits.
             ResourceExhausted: too many wait; says when to try again.
             DeadlineExceeded: its deadline has passed.
-            Unavailable: the engine stops, or has stopped.
+            Unavailable: the engine stops, has stopped, or has died.
         """
         plan = plan_run(request.prior, request.potential, request.config, request.num_particles)
         now_s = time.monotonic()
@@ -147,8 +172,11 @@ class EngineThread:
             num_steps=request.config.num_steps,
             tenant=request.tenant,
             deadline_s=request.deadline_s,
+            elements=math.prod(request.prior.data_shape),
         )
         with self._changed:
+            if self._died:
+                raise _dead()
             if self._stop_at_s is not None:
                 raise _stopping()
             self._scheduler.submit(ticket, now_s)
@@ -156,6 +184,35 @@ class EngineThread:
             self._jobs[request.run_id] = job
             self._changed.notify_all()
         return RunHandle(request.run_id, lambda: self._cancel(job))
+
+    def call(self, compute: Callable[[], T], elements: int) -> T:
+        """Computes something on the engine's thread, between two ticks, and waits for it.
+
+        So only one thread ever speaks to the device. Not for listeners, who are on that thread already.
+
+        Args:
+            compute: short, as every run waits for it; see `rows_of`.
+            elements: numbers that it computes on.
+
+        Raises:
+            Unavailable: the engine has died.
+            Exception: whatever `compute` raised.
+        """
+        future: Future[T] = Future()
+        with self._changed:
+            if self._died:
+                raise _dead()
+            alone = self._ended or self._thread.ident is None
+            if not alone:
+                call = _Call(lambda: _settle(future, compute), future.set_exception, elements)
+                self._calls.append(call)
+                self._changed.notify_all()
+        # Once its thread has ended in order, the device is free for what the last runs still need.
+        return compute() if alone else future.result()
+
+    def rows_of(self, elements: int) -> int:
+        """How many particles of so many numbers one call should compute on at most."""
+        return self._scheduler.rows_of(elements)
 
     def stop(self, grace_s: float = 30.0) -> None:
         """Runs that wait fail with Unavailable at once, the others after `grace_s`; then the thread ends."""
@@ -170,7 +227,12 @@ class EngineThread:
     @property
     def is_alive(self) -> bool:
         """Whether the thread runs."""
-        return self._thread.is_alive()
+        return self._thread.is_alive() and not self._died
+
+    @property
+    def died(self) -> bool:
+        """Whether a bug of ours has ended the thread."""
+        return self._died
 
     @property
     def num_waiting(self) -> int:
@@ -189,8 +251,39 @@ class EngineThread:
                 self._cancelled.add(job.request.run_id)
                 self._changed.notify_all()
 
+    def _live(self) -> None:
+        try:
+            self._loop()
+        except BaseException:
+            _log.critical("the engine's thread died", exc_info=True)
+            self._die()
+
+    def _die(self) -> None:
+        """Nobody may wait for a thread that is gone."""
+        with self._changed:
+            self._died = True
+            jobs, calls = list(self._jobs.values()), list(self._calls)
+            self._jobs.clear()
+            self._calls.clear()
+        for call in calls:
+            call.fail(_dead())
+        for job in jobs:
+            self._say_that_it_died(job)
+        self._on_death()
+
+    @staticmethod
+    def _say_that_it_died(job: _Job) -> None:
+        if job.ended:
+            return
+        job.ended = True
+        try:
+            job.on_event(Failed(_dead()))
+        except Exception:
+            _log.warning("a listener failed while the engine died", exc_info=True)
+
     def _loop(self) -> None:
         while self._wait_for_work():
+            self._compute_calls()
             try:
                 self._end_those_that_must()
                 self._admit()
@@ -202,9 +295,21 @@ class EngineThread:
     def _wait_for_work(self) -> bool:
         """Blocks while there is nothing to do; False once the engine has stopped and is empty."""
         with self._changed:
-            while not self._jobs and self._stop_at_s is None:
+            while not self._jobs and not self._calls and self._stop_at_s is None:
                 self._changed.wait()
-            return bool(self._jobs)
+            self._ended = not self._jobs and not self._calls
+            return not self._ended
+
+    def _compute_calls(self) -> None:
+        """Those that came first, up to a batch of them; the others after the next tick."""
+        left = self._limits.max_batch_elements
+        while left > 0:
+            with self._changed:
+                if not self._calls:
+                    return
+                call = self._calls.popleft()
+            call.compute()
+            left -= call.elements
 
     def _end_those_that_must(self) -> None:
         """Cancelled, too late, or caught by a stop."""
@@ -239,7 +344,7 @@ class EngineThread:
         seed = draw_seed() if config.seed is None else config.seed
         job.admitted_s = now_s
         try:
-            job.run = start_run(job.plan, self._device, seed)
+            job.run = start_run(job.plan, self.device, seed)
         except RuntimeError as error:
             # The device is out of memory: this run ends, those under way go on.
             self._end(job, Failed(Internal(f"the run could not start: {type(error).__name__}")), "failed")
@@ -248,15 +353,14 @@ class EngineThread:
         self._emit(job, Admitted(config.model_copy(update={"seed": seed}), job.queue_s))
 
     def _tick(self) -> None:
-        with self._changed:
-            jobs = [job for job in self._jobs.values() if job.run is not None]
+        jobs, rows = self._next_batch()
         if not jobs:
             return
         runs = [job.run for job in jobs if job.run is not None]
         began_s = time.monotonic()
-        outcomes = tick(runs)
+        outcomes = tick(runs, rows)
         now_s = time.monotonic()
-        self._observer.on_tick(len(runs), sum(len(run.x) for run in runs), now_s - began_s)
+        self._observer.on_tick(len(runs), sum(rows), now_s - began_s)
         for job, outcome in zip(jobs, outcomes, strict=True):
             if isinstance(outcome, Population):
                 self._observer.on_ess(outcome.ess_history[-1] / job.request.num_particles)
@@ -264,8 +368,18 @@ class EngineThread:
                 self._end(job, Finished(outcome, job.queue_s, now_s - job.admitted_s), "finished")
             elif isinstance(outcome, ApaError):
                 self._end(job, Failed(outcome), "failed")
-            else:
+            elif outcome is not None:
                 self._progress(job, outcome)
+
+    def _next_batch(self) -> tuple[list[_Job], list[int]]:
+        """The runs of the next tick, and how many rows of each; 0 for one that only has to finish."""
+        with self._changed:
+            left = {
+                job.request.run_id: job.run.rows_left for job in self._jobs.values() if job.run is not None
+            }
+            rows = self._scheduler.batch({run_id: count for run_id, count in left.items() if count})
+            chosen = [run_id for run_id, count in left.items() if run_id in rows or not count]
+            return [self._jobs[run_id] for run_id in chosen], [rows.get(run_id, 0) for run_id in chosen]
 
     def _progress(self, job: _Job, progress: Progress) -> None:
         if progress.step > 0:
@@ -306,3 +420,16 @@ class EngineThread:
 
 def _stopping() -> Unavailable:
     return Unavailable("the sampler is stopping", retry_after_s=1.0)
+
+
+def _dead() -> Unavailable:
+    return Unavailable("the engine has failed, and the sampler starts again", retry_after_s=1.0)
+
+
+def _settle(future: Future[T], compute: Callable[[], T]) -> None:
+    try:
+        future.set_result(compute())
+    except BaseException as error:
+        future.set_exception(error)
+        if not isinstance(error, Exception):
+            raise

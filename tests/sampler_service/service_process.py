@@ -45,8 +45,10 @@ class RunningSampler:
 
 
 @contextmanager
-def running_sampler(folder: Path, redis_url: str, priors: Path, **settings: str) -> Iterator[RunningSampler]:
-    """Starts `python -m sampler_service`; it is gone at the end."""
+def running_sampler(
+    folder: Path, redis_url: str, priors: Path, module: str = "sampler_service", **settings: str
+) -> Iterator[RunningSampler]:
+    """Starts `python -m sampler_service`, or another module in its place; it is gone at the end."""
     ready_file = folder / "ready.json"
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("APA_", "REDIS_URL"))}
     own = {
@@ -54,9 +56,7 @@ def running_sampler(folder: Path, redis_url: str, priors: Path, **settings: str)
         "APA_SAMPLER_READY_FILE": str(ready_file),
         "APA_SAMPLER_PRIOR_FOLDERS": f'["{priors}"]',
     }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "sampler_service"], env=inherited | SETTINGS | own | settings
-    )
+    process = subprocess.Popen([sys.executable, "-m", module], env=inherited | SETTINGS | own | settings)
     try:
         wait_until(lambda: ready_file.exists() or process.poll() is not None, 60, "the sampler's start")
         ready = read_ready(ready_file)

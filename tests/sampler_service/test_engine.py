@@ -64,6 +64,68 @@ def test_a_run_gives_the_same_particles_alone_and_beside_others() -> None:
         assert beside.log_z == (None if alone.log_z is None else pytest.approx(alone.log_z, abs=1e-5))
 
 
+def _in_slices(run: Run, rows: int) -> tuple[Outcome, int]:
+    """The run's last outcome when no tick evaluates more than so many rows; and the number of ticks."""
+    outcome: Outcome = None
+    ticks = 0
+    while outcome is None or isinstance(outcome, Progress):
+        (outcome,) = tick([run], [min(rows, run.rows_left)])
+        ticks += 1
+    return outcome, ticks
+
+
+@pytest.mark.parametrize("which", range(4))
+def test_a_run_evaluated_in_slices_gives_the_same_particles(which: int) -> None:
+    whole, sliced = _mixed_runs()[which], _mixed_runs()[which]
+
+    expected = _population(_to_the_end([whole])[0])
+    outcome, ticks = _in_slices(sliced, 7)
+
+    population = _population(outcome)
+    num_steps, num_slices = len(sliced.plan.steps), -(-len(sliced.x) // 7)
+    assert ticks in (num_steps * num_slices + 1, (num_steps + 1) * num_slices)
+    assert torch.allclose(population.x, expected.x, atol=1e-4)
+    assert torch.allclose(population.log_weights, expected.log_weights, atol=1e-4)
+    assert torch.equal(population.ancestors, expected.ancestors)
+    assert len(population.ess_history) == num_steps
+
+
+def test_a_run_steps_on_while_the_slices_of_a_larger_one_are_still_coming() -> None:
+    large, small = _run(MILD, SamplingConfig(num_steps=3), n=40), _run(MILD, SamplingConfig(num_steps=5), n=4)
+    expected = [
+        _population(_to_the_end([_run(MILD, SamplingConfig(num_steps=k), n=n)])[0])
+        for k, n in ((3, 40), (5, 4))
+    ]
+
+    steps = []
+    for _ in range(4):
+        first, second = tick([large, small], [8, 4])
+        assert first is None
+        assert isinstance(second, Progress)
+        steps.append(second.step)
+    ends = _to_the_end([large, small])
+
+    assert steps == [0, 1, 2, 3]
+    for end, whole in zip(ends, expected, strict=True):
+        assert torch.allclose(_population(end).x, whole.x, atol=1e-4)
+
+
+def test_an_error_in_one_slice_ends_its_own_run_only() -> None:
+    def fails_on_the_right(x: Tensor) -> Tensor:
+        if bool((x[:, 0] > 1.0).any()):
+            raise ValueError("out of stock")
+        return x[:, 0]
+
+    bad, good = _run(fails_on_the_right, SamplingConfig(num_steps=5)), _run(MILD, SamplingConfig(num_steps=5))
+
+    outcomes: list[Outcome] = [None, None]
+    while outcomes[0] is None or isinstance(outcomes[0], Progress):
+        outcomes = tick([bad, good], [min(3, run.rows_left) for run in (bad, good)])
+
+    assert isinstance(outcomes[0], InvalidArgument)
+    assert isinstance(_to_the_end([good])[0], Population)
+
+
 def test_runs_may_join_while_others_are_under_way() -> None:
     alone = _population(_to_the_end([_run(MILD, SamplingConfig(num_steps=6))])[0])
     early, late = _run(SLOPE, SamplingConfig(num_steps=9)), _run(MILD, SamplingConfig(num_steps=6))

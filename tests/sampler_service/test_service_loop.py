@@ -75,11 +75,13 @@ class Listener:
 class Measured(EngineObserver):
     ends: list[EndReason] = field(default_factory=list)
     ticks: int = 0
+    largest_batch: int = 0
     resamplings: int = 0
     clips: int = 0
 
     def on_tick(self, num_runs: int, num_particles: int, seconds: float) -> None:
         self.ticks += 1
+        self.largest_batch = max(self.largest_batch, num_particles)
 
     def on_resample(self) -> None:
         self.resamplings += 1
@@ -323,3 +325,96 @@ def test_the_observer_hears_of_resamplings_and_clips(engine: EngineThread, measu
     assert resampled.finished.population.num_resamplings == measured.resamplings > 0
     assert clipped.finished.population.clip_events == measured.clips > 0
     assert measured.ticks >= 21
+
+
+def test_a_small_run_steps_in_every_batch_beside_one_that_takes_many_for_a_step(measured: Measured) -> None:
+    engine = EngineThread(Limits(max_particles=1000, max_batch_particles=50), observer=measured)
+    large, small = Listener(), Listener()
+    config = SamplingConfig(num_steps=10, seed=1)
+    engine.submit(_request("large", config=config, num_particles=900, progress_every=1), large)
+    engine.submit(_request("small", config=config, num_particles=20, progress_every=1), small)
+
+    engine.start()
+
+    expected = sample(PRIOR, MILD, config, num_particles=20)
+    assert torch.allclose(small.finished.population.x, expected.x, atol=1e-5)
+    steps_of_large = len([event for event in list(large.events) if isinstance(event, Progress)])
+    assert steps_of_large <= 1, "the small run waited for whole steps of the large one"
+    assert torch.allclose(
+        large.finished.population.x, sample(PRIOR, MILD, config, num_particles=900).x, atol=1e-4
+    )
+    assert measured.largest_batch <= 50
+    engine.stop()
+
+
+def test_a_call_computes_on_the_engines_thread_between_ticks(engine: EngineThread) -> None:
+    gate, listener = Gate(), Listener()
+    engine.submit(_request(reward=gate), listener)
+    assert gate.entered.wait(timeout=30)
+    answers: list[str] = []
+    asking = threading.Thread(target=lambda: answers.append(engine.call(_name_of_this_thread, 1)))
+    asking.start()
+    assert not answers
+    gate.opened.set()
+    asking.join(timeout=30)
+
+    assert answers == ["engine"]
+    with pytest.raises(ZeroDivisionError):
+        engine.call(lambda: 1 // 0, 1)
+    assert not listener.ended
+
+
+def _name_of_this_thread() -> str:
+    return threading.current_thread().name
+
+
+def test_what_the_last_runs_still_need_is_computed_after_a_stop(engine: EngineThread) -> None:
+    engine.stop()
+
+    assert engine.call(_name_of_this_thread, 1) == threading.current_thread().name
+    assert not engine.died
+
+
+class Dying:
+    """A reward that ends the engine's thread once its gate is opened."""
+
+    def __init__(self) -> None:
+        self.gate = Gate()
+
+    def __call__(self, x: Tensor) -> Tensor:
+        self.gate(x)
+        raise SystemExit
+
+
+def test_a_dead_engine_fails_whoever_waits_and_says_so() -> None:
+    told = threading.Event()
+    engine = EngineThread(Limits(max_particles=100), on_death=told.set)
+    dying, running, waiting, asked = Dying(), Listener(), Listener(), []
+    engine.submit(_request("running", dying, num_particles=100), running)
+    engine.submit(_request("waiting"), waiting)
+    engine.start()
+    assert dying.gate.entered.wait(timeout=30)
+    assert engine.is_alive
+
+    def ask() -> None:
+        try:
+            engine.call(_name_of_this_thread, 1)
+        except Unavailable as error:
+            asked.append(error)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    dying.gate.opened.set()
+    asking.join(timeout=30)
+
+    assert isinstance(running.error, Unavailable)
+    assert isinstance(waiting.error, Unavailable)
+    assert len(asked) == 1
+    assert told.wait(timeout=30)
+    assert engine.died
+    assert not engine.is_alive
+    with pytest.raises(Unavailable):
+        engine.submit(_request("late"), Listener())
+    with pytest.raises(Unavailable):
+        engine.call(_name_of_this_thread, 1)
+    engine.stop()
