@@ -33,13 +33,21 @@ class MergedLog:
         with self._lock:
             return list(self._last[part])
 
-    def follow(self, part: str, pipe: IO[str]) -> threading.Thread:
-        """Reads a child's output until it ends. A full pipe would stop the child, so this never waits."""
+    def follow(
+        self, part: str, pipe: IO[str], tidy: Callable[[str], str | None] = lambda text: text
+    ) -> threading.Thread:
+        """Reads a child's output until it ends. A full pipe would stop the child, so this never waits.
+
+        Args:
+            tidy: gives each line as it is to be logged; None for one to be left out.
+        """
 
         def read() -> None:
             with pipe:
                 for text in pipe:
-                    self.line(part, text.rstrip("\n"))
+                    tidied = tidy(text.rstrip("\n"))
+                    if tidied is not None:
+                        self.line(part, tidied)
 
         thread = threading.Thread(target=read, name=f"log of {part}", daemon=True)
         thread.start()

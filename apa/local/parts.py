@@ -45,8 +45,10 @@ class ServicePart:
 
     Args:
         prefix: of its settings' keys, e.g. APA_SAMPLER_.
-        ports: fixed values by the name of their setting (PORT, METRICS_PORT); 0 for a free one.
+        ports: values by the name of their setting (PORT, METRICS_PORT); 0 for what the environment says, or
+            else a free one.
         serves: asked with the announced ports whether it answers.
+        tidy: as for `MergedLog.follow`.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class ServicePart:
         environment: Mapping[str, str],
         ports: Mapping[str, int],
         serves: Callable[[Ready], bool],
+        tidy: Callable[[str], str | None] = lambda text: text,
     ) -> None:
         self.name = name
         self.ready: Ready | None = None
@@ -70,6 +73,7 @@ class ServicePart:
         self._environment = dict(environment)
         self._ports = dict(ports)
         self._serves = serves
+        self._tidy = tidy
         self._process: subprocess.Popen[str] | None = None
 
     @property
@@ -90,7 +94,7 @@ class ServicePart:
             process_group=0,
         )
         assert self._process.stdout is not None
-        self._log.follow(self.name, self._process.stdout)
+        self._log.follow(self.name, self._process.stdout, self._tidy)
 
     def is_ready(self) -> bool:
         ready = read_ready(self._ready_file)
@@ -127,7 +131,7 @@ class ServicePart:
         known = {"PORT": self.ready.port, "METRICS_PORT": self.ready.metrics_port} if self.ready else {}
         ports = {key: known.get(key) or port for key, port in self._ports.items()}
         settings = {"READY_FILE": str(self._ready_file), "HOST": LOOPBACK} | {
-            key: str(port) for key, port in ports.items()
+            key: str(port) for key, port in ports.items() if port
         }
         prefixed = {self._prefix + key: value for key, value in settings.items()}
         return {**os.environ, "PYTHONUNBUFFERED": "1", **self._environment, **prefixed}

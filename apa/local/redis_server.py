@@ -12,7 +12,7 @@ from pathlib import Path
 
 from apa.errors import NotFound, Unavailable
 from apa.local.parent import dying_with_parent
-from apa.store.connection import connect, server_pid
+from apa.store.connection import Client, connect, server_pid
 
 OLDEST = (7, 0)
 NAMES = ("redis-server", "valkey-server")
@@ -60,6 +60,7 @@ def packaged_server(found: str = "") -> Path:
 
         return Path(get_binary_path())
     except Exception as error:
+        found = found or f"{type(error).__name__}: {error}"
         raise NotFound("no Redis server", field="redis", expected=expected, found=found) from error
 
 
@@ -107,8 +108,9 @@ def start_server(
         _wait_until_ready(started, deadline_s)
     except Unavailable as error:
         started.stop()
+        found = "; ".join(one for one in (error.found, _last_line(log)) if one)
         raise Unavailable(
-            error.message, field="redis", expected="a server that answers", found=_last_line(log)
+            error.message, field="redis", expected="a server that answers", found=found
         ) from error
     return started
 
@@ -134,15 +136,28 @@ def _wait_until_ready(started: RedisProcess, deadline_s: float) -> None:
     while True:
         if started.process.poll() is not None:
             raise Unavailable("the Redis server ended as it started")
-        try:
-            # Another server may have taken the port, and would answer for ours.
-            if server_pid(client) == started.process.pid:
-                return
-        except Unavailable:
-            pass
+        answer = _who_answers(client)
+        if answer == started.process.pid:
+            return
         if time.monotonic() > deadline:
-            raise Unavailable(f"the Redis server did not answer within {deadline_s:g} s")
+            raise Unavailable(
+                f"the Redis server did not answer within {deadline_s:g} s", found=_instead(answer)
+            )
         time.sleep(0.02)
+
+
+def _who_answers(client: Client) -> int | Unavailable:
+    """The process that answers: another server may have taken the port. An error while none does yet."""
+    try:
+        return server_pid(client)
+    except Unavailable as error:
+        return error
+
+
+def _instead(answer: int | Unavailable) -> str:
+    if isinstance(answer, Unavailable):
+        return f"no answer ({answer.found})"
+    return f"process {answer}, which has taken the port"
 
 
 def _last_line(log: Path) -> str:

@@ -12,12 +12,14 @@ from types import TracebackType
 from typing import Self
 
 from apa.config import LOOPBACK
+from apa.local.claims import check_ports, check_redis, own_folder
 from apa.local.merged_log import MergedLog
 from apa.local.parts import Part, RedisPart, ServicePart, grpc_answers, http_answers
 from apa.local.redis_server import free_port
 from apa.local.supervisor import Supervisor
 from apa.local.temporary import temporary_folder
 from apa.local.termination import sigterm_raises
+from apa.local.worker_log import calm_environment, tidied
 
 COMMANDS: Mapping[str, Sequence[str]] = {
     "feedback": (sys.executable, "-m", "feedback_service"),
@@ -39,14 +41,20 @@ class LocalStack:
     Args:
         folder: where Redis keeps its data, to be found again; a temporary one when None.
         log: gets each line of the merged log; None for nowhere. The last lines are in errors either way.
-        sampler_port, feedback_port: 0 for a free one.
+        sampler_port, feedback_port: 0 for those of the environment (APA_SAMPLER_PORT, APA_FEEDBACK_PORT), or
+            else a free one.
         prior_folders: directories of prior folders, for every service, beside the shipped ones.
         environment: more variables for the services, e.g. APA_SAMPLER_DEVICE.
         commands: how each service is started.
         start_timeout_s: until all parts are ready.
         grace_s: for running calls and refits to finish at the end.
 
-    REDIS_URL, when set, names a Redis to use instead of one of our own.
+    REDIS_URL, when set, names a Redis to use instead of one of our own. The trainer logs from WARNING on,
+    unless APA_TRAINER_LOG_LEVEL says otherwise.
+
+    Entering raises, beside what `Supervisor.start` does:
+        InvalidArgument, Unavailable, FailedPrecondition: a port, the folder or REDIS_URL cannot be used; the
+            field names it, and nothing has been started.
     """
 
     def __init__(
@@ -106,8 +114,12 @@ class LocalStack:
     def __enter__(self) -> Self:
         with ExitStack() as entering:
             entering.enter_context(sigterm_raises())
-            folder = self._folder or entering.enter_context(temporary_folder())
-            folder.mkdir(parents=True, exist_ok=True)
+            check_ports(self._wanted_ports())
+            if "REDIS_URL" in os.environ:
+                check_redis(os.environ["REDIS_URL"])
+            folder = entering.enter_context(
+                temporary_folder() if self._folder is None else own_folder(self._folder)
+            )
             self._supervisor = supervisor = Supervisor(
                 self._groups(folder),
                 self._log,
@@ -137,19 +149,30 @@ class LocalStack:
         redis: list[Part] = [self._redis] if self._redis is not None else []
         return [redis, list(self._services.values())]
 
+    def _wanted_ports(self) -> dict[str, int]:
+        """Every port that is not left open, by the argument or the variable that sets it."""
+        given = {f"{name}_port": port for name, port in self._ports.items()}
+        keys = [f"APA_{name.upper()}_METRICS_PORT" for name in self._commands]
+        keys += [f"APA_{name.upper()}_PORT" for name, port in self._ports.items() if not port]
+        # What is no number is for the service to refuse.
+        found = {key: os.environ.get(key, "") for key in keys}
+        return given | {key: int(value) for key, value in found.items() if value.isdecimal()}
+
     def _service(self, name: str, folder: Path) -> ServicePart:
         ports = {"METRICS_PORT": 0}
         if name in self._ports:
             ports["PORT"] = self._ports[name]
+        calm = calm_environment(os.environ) if name == "trainer" else {}
         return ServicePart(
             name,
             self._commands[name],
             folder,
             self._log,
             prefix=f"APA_{name.upper()}_",
-            environment={"REDIS_URL": self.redis_url} | self._environment,
+            environment={"REDIS_URL": self.redis_url} | calm | self._environment,
             ports=ports,
             serves=grpc_answers if name in self._ports else http_answers,
+            tidy=tidied if name == "trainer" else str,
         )
 
     def _address(self, name: str) -> str:

@@ -156,9 +156,10 @@ class Supervisor:
     @staticmethod
     def _ended_early(part: Part) -> Unavailable:
         return Unavailable(
-            f"{_how_it_ended(part)}; its last lines:\n"
-            + "\n".join(f"    {one}" for one in part.last_lines()),
+            _how_it_ended(part),
             field=part.name,
+            expected="a part that goes on running",
+            found="its last lines:\n" + "\n".join(f"    {one}" for one in part.last_lines()),
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -15,8 +16,9 @@ from pathlib import Path
 import pytest
 
 from apa.client import Client
-from apa.errors import ApaError, DeadlineExceeded, Unavailable
+from apa.errors import ApaError, DeadlineExceeded, FailedPrecondition, Unavailable
 from apa.local import LocalStack
+from apa.local.redis_server import free_port
 from apa.rpc.probe import http_serves
 from tests.waiting import wait_until
 
@@ -78,6 +80,44 @@ def test_a_folder_of_ones_own_is_kept_with_its_data(tmp_path: Path) -> None:
     with LocalStack(tmp_path / "kept", commands=stand_ins("trainer")):
         pass
     assert (tmp_path / "kept" / "redis" / "appendonlydir").is_dir()
+
+
+def test_a_folder_serves_one_stack_at_a_time(tmp_path: Path) -> None:
+    with (
+        LocalStack(tmp_path / "kept", commands=stand_ins("trainer")),
+        pytest.raises(FailedPrecondition),
+        LocalStack(tmp_path / "kept", commands=stand_ins("trainer")),
+    ):
+        pass
+
+
+def test_a_taken_port_is_reported_before_anything_starts(temporary: Path, lines: list[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        stack = LocalStack(commands=stand_ins("sampler"), sampler_port=port, log=lines.append)
+        with pytest.raises(Unavailable) as caught, stack:
+            pass
+    assert caught.value.field == "sampler_port"
+    assert lines == []
+
+
+def test_a_taken_metrics_port_is_named_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        monkeypatch.setenv("APA_TRAINER_METRICS_PORT", str(taken.getsockname()[1]))
+        with pytest.raises(Unavailable) as caught, LocalStack(commands=stand_ins("trainer")):
+            pass
+    assert caught.value.field == "APA_TRAINER_METRICS_PORT"
+
+
+def test_a_metrics_port_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    monkeypatch.setenv("APA_TRAINER_METRICS_PORT", str(port))
+    with LocalStack(commands=stand_ins("trainer")) as stack:
+        assert stack.metrics == {"trainer": f"http://127.0.0.1:{port}/metrics"}
 
 
 @pytest.mark.parametrize("name", ["sampler", "redis"])
@@ -144,6 +184,7 @@ def test_a_redis_of_ones_own_is_used_and_left_running(monkeypatch: pytest.Monkey
 OWNER = """
 import json, sys
 from apa.local import LocalStack
+from apa.local.redis_server import free_port
 from tests.apa.local.test_stack import stand_ins
 with LocalStack(commands=stand_ins("trainer"), log=lambda line: print(line, file=sys.stderr)) as stack:
     print(json.dumps(stack.pids), flush=True)
