@@ -26,7 +26,8 @@ from apa.records.session import SessionConfig
 def sample(
     session: Annotated[str | None, typer.Argument(help="Id of a session: its next slate.")] = None,
     prior: Annotated[
-        str | None, typer.Option(help="Name of a prior, instead of a session: unsteered particles.")
+        str | None,
+        typer.Option(help="Name of a prior, instead of a session: unsteered particles. Default: none."),
     ] = None,
     num_particles: Annotated[
         int | None,

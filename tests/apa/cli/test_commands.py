@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +26,7 @@ from tests.apa.fake_services import Fakes, serving
 @pytest.fixture(autouse=True)
 def _a_home_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    for key in ("APA_SAMPLER", "APA_FEEDBACK"):
+    for key in ("APA_SAMPLER", "APA_FEEDBACK", "REDIS_URL"):
         monkeypatch.delenv(key, raising=False)
 
 
@@ -381,3 +383,54 @@ def test_a_file_of_a_stack_that_cannot_be_read_is_one_line(apa: Shell, tmp_path:
     assert code == 1
     assert "field: XDG_STATE_HOME" in err
     assert len(err.splitlines()) == 1
+
+
+def test_a_damaged_card_hides_no_other(apa: Shell, tmp_path: Path) -> None:
+    toy_catalogue(tmp_path / "toy")
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "card.json").write_text("{}")
+    code, out, err = apa("prior", "list", "--in", str(tmp_path))
+    assert code == 1
+    assert "vectors of 3 numbers" in out
+    assert "images, 28 x 28 pixels, grey" in out
+    assert "card is damaged" in err
+
+
+@pytest.mark.parametrize("command", [["prior", "list"], ["prior", "show", "films"], ["sample"]])
+def test_a_directory_that_is_not_there_is_refused(apa: Shell, command: list[str], tmp_path: Path) -> None:
+    code, out, err = apa(*command, "--in", str(tmp_path / "nothing"))
+    assert (code, out) == (1, "")
+    assert err.startswith("apa: no such directory; field: --in; expected: an existing directory; found: ")
+
+
+def test_a_prior_is_shown_with_units(apa: Shell) -> None:
+    code, out, _ = apa("prior", "show", "films")
+    assert code == 0
+    assert re.search(r"^shown as +the nearest of 17,472 items$", out, re.MULTILINE)
+    assert re.search(r"^samples +4,000$", out, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        (["--priors", "/nonexistent"], "--priors"),
+        (["--folder", "/dev/null/x"], "--folder"),
+        (["--sampler-port", "9", "--feedback-port", "9"], "--sampler-port"),
+    ],
+)
+def test_a_stack_that_cannot_start_says_which_option_is_to_blame(
+    apa: Shell, options: list[str], field: str
+) -> None:
+    code, out, err = apa("up", *options)
+    assert (code, out) == (1, "")
+    assert f"field: {field}; expected: " in err.splitlines()[-1]
+
+
+def test_a_port_that_is_taken_is_named_with_its_option(apa: Shell) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        code, _, err = apa("up", "--feedback-port", str(port))
+    assert code == 1
+    assert err.splitlines()[-1].startswith(f"apa: port {port} cannot be used; field: --feedback-port")
