@@ -12,9 +12,6 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from apa.errors import ApaError, Cancelled
 from apa.records.run_events import Finished, Progress, RunEvent, Started
 from apa.records.sampling import SamplingOverrides
@@ -29,6 +26,7 @@ from sampler_service.potential import as_potential
 from sampler_service.preparing import Preparing
 from sampler_service.service_loop import EngineThread, RunHandle, RunRequest
 from sampler_service.showing import as_shown, make_slate
+from sampler_service.showing_on_device import OnDevice
 
 T = TypeVar("T")
 
@@ -45,6 +43,10 @@ class SamplingStream:
     engine: EngineThread
     executor: Executor
     measuring: Measuring
+
+    @property
+    def on_device(self) -> OnDevice:
+        return OnDevice(self.engine)
 
     async def events(self, call: SampleCall, deadline_s: float | None) -> AsyncGenerator[RunEvent, None]:
         """Started, Progress, ParticleChunk, the slate, Finished.
@@ -104,18 +106,20 @@ class SamplingStream:
         finally:
             handle.cancel()
         self.measuring.first_particle(time.monotonic() - began_s)
+        population = await self._blocking(self.on_device.on_host, event.population)
         if job.call.include_particles or job.session is None:
-            for chunk in chunks(*await self._blocking(_on_host, event.population)):
+            for chunk in chunks(population.x.numpy(), population.log_weights.numpy()):
                 yield chunk
         if job.session is not None:
-            yield await self._blocking(self._show, job, event.population, left)
+            yield await self._blocking(self._show, job, population, left)
         yield _finished(event)
 
     def _show(self, job: Job, population: Population, left: threading.Event) -> ShownSlate:
         slates = self.preparing.stores.slates
         assert job.session is not None
         before = slates.shown_items(job.session.session_id) if job.prior.card.num_items else set[str]()
-        made = make_slate(job, population, before, self.preparing.settings.slate_lifetime_s)
+        lifetime_s = self.preparing.settings.slate_lifetime_s
+        made = make_slate(job, population, before, lifetime_s, self.on_device.predict)
         if left.is_set():
             # A slate that nobody sees would hold its budget until it expires.
             raise Cancelled("the caller left before the slate was stored")
@@ -152,10 +156,6 @@ class SamplingStream:
 
     async def _blocking(self, call: Callable[..., T], *args: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self.executor, call, *args)
-
-
-def _on_host(population: Population) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    return population.x.cpu().numpy(), population.log_weights.cpu().numpy()
 
 
 def _hand_over(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import secrets
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,10 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from apa.priors.base import Prior
 from apa.records.particle import Particle
 from apa.records.shown import ShownItem, ShownSlate
 from apa.records.slate import Slate, SlateItem
-from apa.surrogates.base import Prediction
+from apa.surrogates.base import Prediction, Surrogate
 from sampler_service.calls import Job
 from sampler_service.decoding import catalogue_of, decode
 from sampler_service.population import Population
@@ -60,12 +61,16 @@ def pool_of(job: Job, population: Population, shown_before: Collection[str]) -> 
     return Pool(torch.from_numpy(decoded.rows), vectors.to(population.x), item_ids)
 
 
-def predict(job: Job, pool: Pool) -> Prediction:
+Predict = Callable[[Prior, Surrogate, Tensor], Prediction]
+"""What a surrogate expects of items (M, *data_shape), all on the host; where it computes is the caller's."""
+
+
+def expected_of(job: Job, pool: Pool, predict: Predict) -> Prediction:
     """The reward expected of each of the pool, in the user's units; zeros before anything is learnt."""
     if job.surrogate is None or len(pool) == 0:
         zeros = torch.zeros(len(pool))
         return Prediction(zeros, zeros)
-    return job.surrogate.predict(job.prior, pool.x)
+    return predict(job.prior, job.surrogate, pool.x)
 
 
 def choose(job: Job, population: Population, pool: Pool, prediction: Prediction) -> list[Choice]:
@@ -92,10 +97,16 @@ class Made:
     particles: list[Particle]
 
 
-def make_slate(job: Job, population: Population, shown_before: Collection[str], lifetime_s: float) -> Made:
-    """The slate of a finished run."""
+def make_slate(
+    job: Job,
+    population: Population,
+    shown_before: Collection[str],
+    lifetime_s: float,
+    predict: Predict,
+) -> Made:
+    """The slate of a finished run, whose population is on the host."""
     pool = pool_of(job, population, shown_before)
-    prediction = predict(job, pool)
+    prediction = expected_of(job, pool, predict)
     choices = choose(job, population, pool, prediction)
     assert job.session is not None
     assert job.reservation is not None

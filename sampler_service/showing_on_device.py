@@ -1,0 +1,51 @@
+"""What a call needs of the device after its run, computed on the engine's thread a batch at a time."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from apa.priors.base import Prior
+from apa.surrogates.base import Prediction, Surrogate
+from sampler_service.population import Population
+from sampler_service.service_loop import EngineThread
+
+
+@dataclass(frozen=True)
+class OnDevice:
+    """The device, for threads that do not own it: what they give and get is on the host."""
+
+    engine: EngineThread
+
+    def on_host(self, population: Population) -> Population:
+        """A finished run's population on the host."""
+        if population.x.device.type == "cpu":
+            return population
+        return self.engine.call(lambda: _copied(population), population.x.numel())
+
+    def predict(self, prior: Prior, surrogate: Surrogate, x: Tensor) -> Prediction:
+        """What the surrogate expects of items x: (M, *data_shape), M at least 1."""
+        elements = math.prod(prior.data_shape)
+        parts = [
+            self._predict_rows(prior, surrogate, rows) for rows in x.split(self.engine.rows_of(elements))
+        ]
+        return Prediction(torch.cat([part.mean for part in parts]), torch.cat([part.std for part in parts]))
+
+    def _predict_rows(self, prior: Prior, surrogate: Surrogate, x: Tensor) -> Prediction:
+        def compute() -> Prediction:
+            prediction = surrogate.predict(prior, x.to(self.engine.device))
+            return Prediction(prediction.mean.cpu(), prediction.std.cpu())
+
+        return self.engine.call(compute, x.numel())
+
+
+def _copied(population: Population) -> Population:
+    return replace(
+        population,
+        x=population.x.cpu(),
+        log_weights=population.log_weights.cpu(),
+        ancestors=population.ancestors.cpu(),
+    )

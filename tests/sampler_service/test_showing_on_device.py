@@ -1,0 +1,53 @@
+"""Predictions of a slate: on the engine's thread, a batch at a time, the same as at once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor
+
+from apa.priors import Denoised
+from sampler_service.scheduler import Limits
+from sampler_service.service_loop import EngineThread
+from sampler_service.showing_on_device import OnDevice
+from tests.apa.surrogates.toys import ToyPrior, draw, random_surrogate
+
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+
+
+class Watched(ToyPrior):
+    """Notes where and on how many rows it computes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[int] = []
+        self.threads: set[str] = set()
+
+    def denoise(self, x_t: Tensor, t: Tensor) -> Denoised:
+        self.batches.append(len(x_t))
+        self.threads.add(threading.current_thread().name)
+        return super().denoise(x_t, t)
+
+
+@pytest.fixture(params=DEVICES)
+def engine(request: pytest.FixtureRequest) -> Iterator[EngineThread]:
+    thread = EngineThread(Limits(max_batch_particles=10), device=request.param)
+    thread.start()
+    yield thread
+    thread.stop()
+
+
+def test_a_prediction_is_computed_by_the_engines_thread_in_bounded_batches(engine: EngineThread) -> None:
+    prior, surrogate = Watched(), random_surrogate(0)
+    x = draw(prior, 25)
+
+    prediction = OnDevice(engine).predict(prior, surrogate.to(engine.device), x)
+
+    assert (prior.batches, prior.threads) == ([10, 10, 5], {"engine"})
+    whole = surrogate.predict(ToyPrior(), x)
+    assert prediction.mean.device.type == "cpu"
+    torch.testing.assert_close(prediction.mean, whole.mean)
+    torch.testing.assert_close(prediction.std, whole.std)
