@@ -15,12 +15,20 @@ class Prediction(NamedTuple):
     """The posterior of the reward of M items, in the user's units.
 
     Attributes:
-        mean: (M,).
-        std: (M,), of the reward's mean, without the noise of an answer.
+        mean: (M,), float64.
+        std: (M,), float64, of the reward's mean, without the noise of an answer.
     """
 
     mean: Tensor
     std: Tensor
+
+
+def in_users_units(mean: Tensor, std: Tensor, reward_mean: float, reward_scale: float) -> Prediction:
+    """The prediction of standardised rewards, mean and std (M,), in the user's units.
+
+    In float64: float32 beside a reward_mean of a million cannot tell apart what differs by hundredths.
+    """
+    return Prediction(reward_mean + reward_scale * mean.double(), reward_scale * std.double())
 
 
 class Surrogate(ABC):

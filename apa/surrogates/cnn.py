@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from apa.errors import InvalidArgument
 from apa.priors.base import Denoised, Prior
-from apa.surrogates.base import Prediction, Surrogate
+from apa.surrogates.base import Prediction, Surrogate, in_users_units
 from apa.surrogates.parts import Description, check_shapes, damaged, describe, encode
 from apa.surrogates.posterior import Posterior
 
@@ -84,7 +84,7 @@ class CnnSurrogate(Surrogate):
         x_0 = x_0.float()
         mean = cast(Tensor, self.network(x_0))
         std = self.posterior.variance(self.network.hidden(x_0)).sqrt()
-        return Prediction(self.reward_mean + self.reward_scale * mean, self.reward_scale * std)
+        return in_users_units(mean, std, self.reward_mean, self.reward_scale)
 
     def to(self, device: torch.device | str) -> Self:
         # A module moves in place: without the copy, the surrogate that was asked would move as well.

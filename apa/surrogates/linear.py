@@ -13,7 +13,7 @@ from torch import Tensor
 from apa.errors import FailedPrecondition
 from apa.priors.base import Denoised, Prior
 from apa.priors.schedule import VPSchedule
-from apa.surrogates.base import Prediction, Surrogate
+from apa.surrogates.base import Prediction, Surrogate, in_users_units
 from apa.surrogates.interpolation import place
 from apa.surrogates.parts import Description, check_shapes, damaged, describe, encode
 from apa.surrogates.posterior import Posterior
@@ -84,7 +84,7 @@ class LinearSurrogate(Surrogate):
         features = data_end_features(prior, x_0, self.level_values[-1])
         mean = features @ self.weights[-1].to(features) + self.intercepts[-1].to(features)
         std = self.posterior.variance(features).sqrt()
-        return Prediction(self.reward_mean + self.reward_scale * mean, self.reward_scale * std)
+        return in_users_units(mean, std, self.reward_mean, self.reward_scale)
 
     def to(self, device: torch.device | str) -> Self:
         moved = replace(

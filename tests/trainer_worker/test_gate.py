@@ -36,7 +36,7 @@ def test_one_that_is_worse_than_the_mean_is_stopped() -> None:
 
 
 def test_one_whose_predictions_overflow_is_stopped() -> None:
-    huge = replace(_fitted(), reward_scale=1e300)
+    huge = replace(_fitted(), reward_mean=1e308, reward_scale=1e308)
     with pytest.raises(NumericalError, match="finite"):
         gate.check(huge.to_bytes(), PRIOR, X, REWARDS)
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-_CONSTANT = 1e-6
-"""A spread below this share of the largest reward is rounding, not preference."""
+_CONSTANT = 1e-12
+"""Rewards that differ by less than this share of the largest differ by float64's rounding, not in taste."""
 _PSEUDO_COUNT = 8.0
 """How many observations the shared scale counts for beside a feature's own."""
 
@@ -27,15 +27,19 @@ def standardise_rewards(rewards: Tensor) -> Rewards:
     Args:
         rewards: (M,), M >= 1, finite, float64.
     """
+    rewards = rewards.double()
     largest = float(rewards.abs().max())
     if largest == 0.0:
         return Rewards(rewards, 0.0, 1.0)
-    # Relative to the largest first: the square of a huge reward would overflow.
-    relative = rewards / largest
-    mean, std = float(relative.mean()), float(relative.std(correction=0))
-    if std <= _CONSTANT:
-        return Rewards(torch.zeros_like(rewards), mean * largest, 1.0)
-    return Rewards((relative - mean) / std, mean * largest, std * largest)
+    # Relative to the largest: the sum of huge rewards would overflow.
+    mean = float((rewards / largest).mean()) * largest
+    centred = rewards - mean
+    widest = float(centred.abs().max())
+    if widest <= _CONSTANT * largest:
+        return Rewards(torch.zeros_like(rewards), mean, 1.0)
+    # Relative to the widest, as their squares would overflow too.
+    std = float((centred / widest).std(correction=0))
+    return Rewards(centred / widest / std, mean, std * widest)
 
 
 class FeatureScale(NamedTuple):

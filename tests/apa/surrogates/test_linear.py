@@ -37,7 +37,7 @@ def test_the_value_near_the_data_end_is_the_prediction_in_standardised_units() -
     t = prior.schedule.time_of_log_snr(torch.full((7,), 6.0))
     x_t = prior.schedule.scale(t)[:, None] * x_0
     value = surrogate.value(x_t, t, prior.denoise(x_t, t))
-    torch.testing.assert_close(prediction.mean, 2.5 + 1.5 * value, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(prediction.mean, 2.5 + 1.5 * value.double(), rtol=1e-4, atol=1e-4)
 
 
 def test_the_standard_deviation_is_that_of_the_explicit_covariance() -> None:
@@ -48,7 +48,7 @@ def test_the_standard_deviation_is_that_of_the_explicit_covariance() -> None:
     features = (data_end_features(prior, x_0, 6.0) - p.feature_mean) / p.feature_scale
     z = torch.cat([features, torch.ones(4, 1)], dim=1)
     expected = 1.5 * (z @ covariance @ z.T).diagonal().sqrt()
-    torch.testing.assert_close(surrogate.predict(prior, x_0).std, expected)
+    torch.testing.assert_close(surrogate.predict(prior, x_0).std, expected.double(), rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(p.covariance(data_end_features(prior, x_0, 6.0)), z @ covariance @ z.T)
 
 

@@ -30,6 +30,14 @@ def test_it_fits_what_it_was_shown_in_the_users_units() -> None:
     assert bool((prediction.std >= 0).all())
 
 
+def test_it_learns_as_well_where_rewards_are_large() -> None:
+    x = draw(PRIOR, 12)
+    rewards = 1e-2 * _taste(x).double()
+    near, far = fit("cnn", PRIOR, x, rewards, 0), fit("cnn", PRIOR, x, 1e6 + rewards, 0)
+    predicted = near.predict(PRIOR, x).mean
+    torch.testing.assert_close(far.predict(PRIOR, x).mean - 1e6, predicted, rtol=1e-3, atol=1e-4)
+
+
 def test_its_value_ignores_time_and_has_a_gradient() -> None:
     x = draw(PRIOR, 6)
     surrogate = fit("cnn", PRIOR, x, _taste(x), 0)

@@ -6,6 +6,7 @@ import torch
 from apa.errors import InvalidArgument
 from apa.surrogates import LinearSurrogate, load
 from tests.apa.surrogates.toys import ToyPrior, draw
+from trainer_worker import gate
 from trainer_worker.fit import fit
 
 
@@ -26,6 +27,17 @@ def test_it_learns_a_taste_and_says_so_in_the_users_units() -> None:
     error = (prediction.mean - _taste(new)).square().mean() / _taste(new).var()
     assert float(error) < 0.1
     assert bool((prediction.std > 0).all())
+
+
+@pytest.mark.parametrize("offset", [1e6, -1e6])
+def test_it_ranks_the_same_wherever_the_users_scale_lies(offset: float) -> None:
+    prior = ToyPrior()
+    x, new = draw(prior, 30), draw(prior, 50, seed=1)
+    rewards = 1e-2 * _taste(x).double()
+    near, far = _fit(prior, x, rewards), _fit(prior, x, offset + rewards)
+    predicted = near.predict(prior, new).mean
+    torch.testing.assert_close(far.predict(prior, new).mean - offset, predicted, rtol=1e-3, atol=1e-4)
+    gate.check(far.to_bytes(), prior, x, offset + rewards)
 
 
 def test_uncertainty_shrinks_where_answers_were_given() -> None:
@@ -60,7 +72,7 @@ def test_few_or_equal_answers_still_give_a_usable_surrogate(rewards: list[float]
     assert bool(torch.isfinite(prediction.mean).all())
     assert bool((prediction.std > 0).all())
     if len(set(rewards)) == 1:
-        torch.testing.assert_close(prediction.mean, torch.full((20,), rewards[0]))
+        torch.testing.assert_close(prediction.mean, torch.full((20,), rewards[0], dtype=torch.float64))
 
 
 def test_the_same_answers_give_the_same_bytes() -> None:

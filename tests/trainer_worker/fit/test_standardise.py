@@ -25,6 +25,13 @@ def test_rewards_without_a_spread_keep_the_users_scale(values: tuple[float, ...]
     assert mean == pytest.approx(values[0])
 
 
+def test_where_the_rewards_lie_does_not_matter_only_how_they_differ() -> None:
+    near = standardise_rewards(_rewards(0.01, 0.02, 0.04))
+    far = standardise_rewards(_rewards(1e6 + 0.01, 1e6 + 0.02, 1e6 + 0.04))
+    torch.testing.assert_close(far.y, near.y, rtol=1e-6, atol=1e-6)
+    assert (far.mean - 1e6, far.scale) == pytest.approx((near.mean, near.scale))
+
+
 @pytest.mark.parametrize("size", [1e-200, 1e-12, 1e12, 1e300])
 def test_the_size_of_the_rewards_does_not_matter(size: float) -> None:
     y, _, scale = standardise_rewards(_rewards(1.0 * size, 2.0 * size, 4.0 * size))
