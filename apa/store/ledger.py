@@ -120,6 +120,13 @@ def _refusal(status: str, feedback: Feedback, found: list[bytes]) -> ApaError:
                 expected="a particle without an answer",
                 found=f"{particle_id}, answered by {text(found[0])}",
             )
+        case "changed":
+            return AlreadyExists(
+                "an answer that is recorded cannot be changed",
+                field="particle_id",
+                expected="the recorded answer again",
+                found=f"another answer for {particle_id}",
+            )
         case "other_payload":
             return AlreadyExists(
                 "the feedback id was used for another answer",
@@ -128,9 +135,10 @@ def _refusal(status: str, feedback: Feedback, found: list[bytes]) -> ApaError:
                 found=feedback.feedback_id,
             )
         case _:
+            spent, reserved, budget = map(int, found)
             return FailedPrecondition(
                 "no budget is left for this answer",
                 field="budget",
                 expected="an answer that an open slate asks for, or budget that nothing reserves",
-                found=f"{int(found[0])} of {int(found[1])} spent",
+                found=f"{spent} spent and {reserved} reserved of {budget}",
             )

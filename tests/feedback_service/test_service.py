@@ -195,7 +195,7 @@ def test_after_the_budget_is_spent_answers_are_a_failed_precondition(
 
     error = from_status(late.error)
     assert isinstance(error, FailedPrecondition)
-    assert (error.field, error.found) == ("budget", "1 of 1 spent")
+    assert (error.field, error.found) == ("budget", "1 spent and 0 reserved of 1")
     assert duplicate.duplicate
 
 

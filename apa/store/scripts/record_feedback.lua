@@ -13,6 +13,10 @@ local receipt = redis.call('HGET', KEYS[5], feedback_id)
 if receipt then
   local known_digest, sequence, spent_after = string.match(receipt, '(%x+) (%d+) (%d+)')
   if known_digest ~= digest then
+    -- The caller's answer changed; or the id is the caller's mistake, and its answer is of another particle.
+    if redis.call('HGET', KEYS[6], particle_id) == feedback_id then
+      return {'changed'}
+    end
     return {'other_payload'}
   end
   return {'ok', tonumber(sequence), 1, tonumber(spent_after), budget - spent_after}
@@ -29,7 +33,7 @@ end
 local spent, held = field('spent'), held_by(slate_id)
 -- A slate that reserves nothing any more may still be answered from budget that nobody holds.
 if held == 0 and budget - spent - field('reserved') <= 0 then
-  return {'no_budget', spent, budget}
+  return {'no_budget', spent, field('reserved'), budget}
 end
 
 spent = spent + 1

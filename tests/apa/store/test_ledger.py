@@ -89,7 +89,7 @@ def test_every_refusal_names_its_field_and_writes_nothing(world: World) -> None:
     before = everything(world.client)
 
     refusals: list[tuple[type[ApaError], str, dict[str, str | float]]] = [
-        (AlreadyExists, "feedback_id", {"particle_id": answered, "feedback_id": "taken", "reward": 2.0}),
+        (AlreadyExists, "particle_id", {"particle_id": answered, "feedback_id": "taken", "reward": 2.0}),
         (AlreadyExists, "feedback_id", {"particle_id": other, "feedback_id": "taken"}),
         (AlreadyExists, "particle_id", {"particle_id": answered, "feedback_id": "second-opinion"}),
         (NotFound, "particle_id", {"particle_id": "never shown"}),
@@ -101,6 +101,30 @@ def test_every_refusal_names_its_field_and_writes_nothing(world: World) -> None:
             world.ledger.record(an_answer(particle_id, **({"feedback_id": "new"} | contents)))  # type: ignore[arg-type]
         assert refused.value.field == field
     assert everything(world.client) == before
+
+
+def test_an_answer_that_is_changed_is_refused_naming_the_particle_and_the_answer(world: World) -> None:
+    slate = world.show()
+    world.answer(slate, 0, reward=0.25)
+
+    with pytest.raises(AlreadyExists) as refused:
+        world.answer(slate, 0, reward=0.5)
+
+    assert "cannot be changed" in refused.value.message
+    assert refused.value.field == "particle_id"
+    assert refused.value.expected == "the recorded answer again"
+    assert refused.value.found == f"another answer for {slate.items[0].particle_id}"
+
+
+def test_a_budget_that_is_reserved_but_not_spent_is_refused_saying_so(redis_client: redis.Redis) -> None:
+    world = World(redis_client, budget=3)
+    world.show(num_items=3)
+    asks_nothing = world.show(num_items=1)
+
+    with pytest.raises(FailedPrecondition) as refused:
+        world.answer(asks_nothing, 0)
+
+    assert (refused.value.field, refused.value.found) == ("budget", "0 spent and 3 reserved of 3")
 
 
 def test_an_answer_about_an_expired_particle_is_not_found(world: World) -> None:
