@@ -41,7 +41,8 @@ async def main(settings: SamplerSettings) -> None:
         torch.set_num_threads(settings.torch_threads)
     device = _device(settings)
     measuring = Measuring(SamplerMetrics.create(REGISTRY))
-    priors = PriorRegistry(list_priors(settings.prior_folders), device)
+    priors = PriorRegistry(lambda: list_priors(settings.prior_folders), device)
+    priors.watch()
     preparing = _preparing(settings, priors, measuring, device)
     engine = EngineThread(_limits(settings, device), device=device, observer=measuring, on_death=_end_process)
     engine.start()
@@ -50,6 +51,7 @@ async def main(settings: SamplerSettings) -> None:
         servicer = SamplerServicer(stream, priors, measuring)
 
         async def drain() -> None:
+            priors.close()
             await asyncio.to_thread(engine.stop, settings.grace_s)
 
         await serve("sampler", servicer.register, settings, on_drain=drain)

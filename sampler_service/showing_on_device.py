@@ -30,7 +30,8 @@ class OnDevice:
         """What the surrogate expects of items x: (M, *data_shape), M at least 1."""
         elements = math.prod(prior.data_shape)
         parts = [
-            self._predict_rows(prior, surrogate, rows) for rows in x.split(self.engine.rows_of(elements))
+            self._predict_rows(prior, surrogate, rows)
+            for rows in torch.split(x, self.engine.rows_of(elements))
         ]
         return Prediction(torch.cat([part.mean for part in parts]), torch.cat([part.std for part in parts]))
 

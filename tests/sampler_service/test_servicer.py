@@ -53,7 +53,7 @@ def _counted(failure: Exception | None) -> dict[str, float]:
     """The streams that ended, by reason."""
     registry = CollectorRegistry()
     stream = cast(SamplingStream, FailingStream(failure))
-    servicer = SamplerServicer(stream, PriorRegistry({}), Measuring(SamplerMetrics.create(registry)))
+    servicer = SamplerServicer(stream, PriorRegistry(dict), Measuring(SamplerMetrics.create(registry)))
 
     async def call() -> None:
         async for _ in servicer.Sample(sampler_pb2.SampleRequest(prior="toy"), Context()):
