@@ -1,10 +1,11 @@
-"""Where the services are: an option, the environment, or the file that `apa up` leaves behind."""
+"""Where the services are: an option, the environment, or the file that a running `apa up` keeps."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -16,7 +17,6 @@ import typer
 from apa.client import Client
 from apa.errors import ApaError, FailedPrecondition, InvalidArgument, NotFound, Unavailable
 
-FILE = "stack.json"
 RETRY_FOR_S = 3.0
 """A person waits: shorter than the client's own."""
 METHOD_NOT_FOUND = "Method not found!"
@@ -43,6 +43,7 @@ class Addresses:
     Attributes:
         metrics: name of a service to the URL of its metrics.
         prior_folders: directories of prior folders that it serves beside the shipped ones.
+        started_at: Unix seconds.
     """
 
     sampler: str
@@ -51,6 +52,7 @@ class Addresses:
     metrics: dict[str, str]
     pid: int
     prior_folders: list[str] = field(default_factory=list)
+    started_at: float = field(default_factory=time.time)
 
 
 def state_folder() -> Path:
@@ -60,25 +62,27 @@ def state_folder() -> Path:
 
 
 def publish(addresses: Addresses) -> None:
-    """Leaves the addresses for other terminals; the stack that was started last is the one found."""
+    """Leaves the addresses for other terminals; of several stacks, the one that was started last is found."""
     folder = state_folder()
     folder.mkdir(parents=True, exist_ok=True)
-    beside = folder / f"{FILE}.{addresses.pid}"
+    for found in _all():
+        # Killed, and its number may be somebody else's one day.
+        if not _is_alive(found.pid):
+            withdraw(found.pid)
+    beside = _file(addresses.pid).with_suffix(".partial")
     beside.write_text(json.dumps(asdict(addresses), indent=2) + "\n")
-    beside.replace(folder / FILE)
+    beside.replace(_file(addresses.pid))
 
 
 def withdraw(pid: int) -> None:
-    """Takes the file away, unless another stack has written it since."""
-    found = _read()
-    if found is not None and found.pid == pid:
-        (state_folder() / FILE).unlink(missing_ok=True)
+    """Takes the stack's file away."""
+    _file(pid).unlink(missing_ok=True)
 
 
 def running_stack() -> Addresses | None:
     """The stack of `apa up`; None when there is none, or when it was killed and left its file."""
-    found = _read()
-    return found if found is not None and _is_alive(found.pid) else None
+    running = [found for found in _all() if _is_alive(found.pid)]
+    return max(running, key=lambda found: found.started_at, default=None)
 
 
 @contextmanager
@@ -153,19 +157,29 @@ def _address(name: str, stack: Addresses | None) -> str:
     return stack.sampler if name == "sampler" else stack.feedback
 
 
-def _read() -> Addresses | None:
+def _file(pid: int) -> Path:
+    return state_folder() / f"stack-{pid}.json"
+
+
+def _all() -> list[Addresses]:
     try:
-        return Addresses(**json.loads((state_folder() / FILE).read_text()))
-    except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
-        # None was left, or one of another release.
-        return None
+        read = [_read(path) for path in state_folder().glob("stack-*.json")]
     except OSError as error:
         raise FailedPrecondition(
-            "the file of the running stack cannot be read",
+            "the files of running stacks cannot be read",
             field="XDG_STATE_HOME",
             expected="a folder of this user's own",
-            found=f"{state_folder() / FILE} ({error.strerror})",
+            found=f"{error.filename or state_folder()} ({error.strerror})",
         ) from error
+    return [found for found in read if found is not None]
+
+
+def _read(path: Path) -> Addresses | None:
+    try:
+        return Addresses(**json.loads(path.read_text()))
+    except (FileNotFoundError, ValueError, TypeError):
+        # Its stack ended meanwhile, or it is one of another release.
+        return None
 
 
 def _is_alive(pid: int) -> bool:

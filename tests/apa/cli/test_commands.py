@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
 from collections.abc import Iterator
@@ -167,8 +168,6 @@ def test_without_a_stack_the_error_says_what_to_do(apa: Shell) -> None:
 def test_the_stack_of_another_terminal_is_found(
     apa: Shell, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import os
-
     for key in ("APA_SAMPLER", "APA_FEEDBACK"):
         monkeypatch.delenv(key)
     addresses.publish(addresses.Addresses(address, address, "", {}, os.getpid()))
@@ -177,10 +176,27 @@ def test_the_stack_of_another_terminal_is_found(
     assert apa("session", "list")[0] == 1
 
 
+def test_of_two_stacks_the_later_is_found_and_after_its_end_the_earlier() -> None:
+    earlier, later = os.getppid(), os.getpid()
+    first = addresses.Addresses("earlier:1", "", "", {}, earlier, started_at=1.0)
+    second = addresses.Addresses("later:1", "", "", {}, later, started_at=2.0)
+    addresses.publish(second)
+    addresses.publish(first)
+    assert addresses.running_stack() == second
+    addresses.withdraw(later)
+    assert addresses.running_stack() == first
+    addresses.withdraw(earlier)
+    assert addresses.running_stack() is None
+    assert list(addresses.state_folder().iterdir()) == []
+
+
 def test_the_file_of_a_stack_that_was_killed_is_passed_over() -> None:
     nobody = 2**22 + 1
     addresses.publish(addresses.Addresses("a", "b", "", {}, nobody))
     assert addresses.running_stack() is None
+    mine = addresses.Addresses("a", "b", "", {}, os.getpid())
+    addresses.publish(mine)
+    assert [path.name for path in addresses.state_folder().iterdir()] == [f"stack-{mine.pid}.json"]
 
 
 def test_priors_are_listed_and_shown_without_a_stack(apa: Shell) -> None:
@@ -378,7 +394,7 @@ def test_a_state_folder_that_is_none_is_no_stack(apa: Shell, monkeypatch: pytest
 
 
 def test_a_file_of_a_stack_that_cannot_be_read_is_one_line(apa: Shell, tmp_path: Path) -> None:
-    (addresses.state_folder() / addresses.FILE).mkdir(parents=True)
+    (addresses.state_folder() / "stack-1.json").mkdir(parents=True)
     code, _, err = apa("session", "list")
     assert code == 1
     assert "field: XDG_STATE_HOME" in err
