@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from apa.errors import InvalidArgument, NotFound
+from apa.records.ids import check_text
 from apa.records.prior_card import PriorCard
 from apa.records.session import Session, SessionConfig
 from apa.records.validation import validated
@@ -30,6 +31,9 @@ def new_session(
     Raises:
         InvalidArgument: a name is malformed.
     """
+    # Here and not in the record, which has to read what earlier releases let pass.
+    if user_id:
+        check_text(user_id, field="user_id")
     names = {"session_id": session_id, "tenant": tenant, "user_id": user_id}
     given = {name: value for name, value in names.items() if value}
     return validated(Session, given | {"config": config, "created_at": created_at})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from apa.records.session import ID_PATTERN
+from apa.records.ids import ID_PATTERN, ParticleId
 
 MAX_REWARD = 1e6
 """Surrogates compute in float32: beyond this its rounding would drown what answers differ by."""
@@ -15,7 +15,7 @@ class ScalarAnswer(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    particle_id: str = Field(min_length=1, max_length=128)
+    particle_id: ParticleId
     reward: float = Field(ge=-MAX_REWARD, le=MAX_REWARD, allow_inf_nan=False)
 
 

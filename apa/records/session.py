@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from apa.records.ids import ID_PATTERN
 from apa.records.sampling import SamplingOverrides
 
 PolicyName = Literal["ucb", "epsilon_greedy"]
 SurrogateFamily = Literal["linear", "cnn"]
 FeedbackKindName = Literal["scalar"]
 
-ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.:-]*$"
 MAX_PARTICLES = 4096
 
 USUAL_POLICY: dict[str, PolicyName] = {"linear": "ucb", "cnn": "epsilon_greedy"}
@@ -27,10 +27,10 @@ class SessionConfig(BaseModel):
     prior: str = Field(min_length=1, max_length=64)
     budget: int = Field(ge=1, le=1_000_000)
     """B, in answers."""
-    particles_per_round: int = Field(default=8, ge=1, le=MAX_PARTICLES)
-    """k."""
     num_particles: int = Field(default=32, ge=1, le=MAX_PARTICLES)
     """N."""
+    particles_per_round: int = Field(default=8, ge=1, le=MAX_PARTICLES, validate_default=True)
+    """k, at most N."""
     surrogate: SurrogateFamily = "linear"
     policy: PolicyName = "ucb"
     feedback_kind: FeedbackKindName = "scalar"
@@ -44,14 +44,14 @@ class SessionConfig(BaseModel):
             return values | {"surrogate": family, "policy": USUAL_POLICY.get(str(family), "ucb")}
         return values
 
-    @model_validator(mode="after")
-    def _k_at_most_n(self) -> Self:
-        if self.particles_per_round > self.num_particles:
-            raise ValueError(
-                f"particles_per_round must be at most num_particles ({self.num_particles}), "
-                f"found {self.particles_per_round}"
-            )
-        return self
+    # Of the field, not of the model, so that the error names it; the default too may be more than N.
+    @field_validator("particles_per_round")
+    @classmethod
+    def _at_most_n(cls, k: int, info: ValidationInfo) -> int:
+        n = info.data.get("num_particles", k)
+        if k > n:
+            raise ValueError(f"at most {n}, as many as num_particles")
+        return k
 
 
 class Session(BaseModel):

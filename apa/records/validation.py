@@ -8,9 +8,11 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from apa.errors import InvalidArgument
+from apa.records.ids import ID_IN_WORDS, ID_PATTERN
 
 Model = TypeVar("Model", bound=BaseModel)
 
+PATTERNS_IN_WORDS = {ID_PATTERN: ID_IN_WORDS}
 MAX_FOUND = 120
 """Characters of a refused value that an error repeats."""
 
@@ -48,8 +50,12 @@ def _expected(details: Any) -> str:
         return "a value"
     if details["type"] == "extra_forbidden":
         return "no field of this name"
+    if details["type"] == "string_pattern_mismatch":
+        return PATTERNS_IN_WORDS.get(details["ctx"]["pattern"], details["msg"])
     message: str = details["msg"]
-    return message.removeprefix("Value error, ").removeprefix("Input should be ")
+    for lead in ("Value error, ", "Input should be ", "String should have "):
+        message = message.removeprefix(lead)
+    return message
 
 
 def _found(details: Any) -> str:

@@ -10,6 +10,7 @@ import redis
 
 from apa import keys
 from apa.errors import FailedPrecondition, InvalidArgument, NotFound, Unavailable
+from apa.records.ids import check_text
 from apa.records.particle import Particle
 from apa.records.slate import Slate
 from apa.store import particles
@@ -52,9 +53,11 @@ class SlateStore:
         """Reserves up to k answers for a slate that will be stored within `lifetime_s`.
 
         Raises:
+            InvalidArgument: the request id is empty, too long, or has a control character.
             NotFound: no such session.
             Unavailable: the same request is being worked on by another call.
         """
+        check_text(request_id, field="request_id")
         status, *found = self._reserve(
             keys=[*budget_keys(session_id), keys.request(session_id, request_id)],
             args=[slate_id, request_id, k, milliseconds(lifetime_s)],

@@ -63,6 +63,20 @@ def test_a_session_without_tenant_and_user_takes_the_defaults() -> None:
     assert ingest.new_session("s1", "shop", "ann", config(), 5.0).tenant == "shop"
 
 
+@pytest.mark.parametrize("user_id", ["ada\n", "a\x00b", "\x1b[2J", "\x85"])
+def test_a_user_id_with_a_control_character_is_refused(user_id: str) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        ingest.new_session("s1", "", user_id, config(), 5.0)
+    assert (refused.value.field, refused.value.found) == ("user_id", repr(user_id))
+
+
+@pytest.mark.parametrize(
+    "user_id", ["ada", "Ада Лавлейс", "a b@c/d", "\U0001f469\u200d\U0001f4bb", "x" * 256]
+)
+def test_a_user_id_is_any_text_otherwise(user_id: str) -> None:
+    assert ingest.new_session("s1", "", user_id, config(), 5.0).user_id == user_id
+
+
 def test_a_malformed_tenant_is_refused_by_name() -> None:
     with pytest.raises(InvalidArgument) as refused:
         ingest.new_session("s1", "a/b", "", config(), 5.0)

@@ -20,6 +20,7 @@ from apa.errors import (
     ResourceExhausted,
 )
 from apa.pb import common_pb2, feedback_pb2
+from apa.records.ids import ID_IN_WORDS
 from apa.rpc.statuses import from_status
 from apa.store.surrogates import SurrogateStore
 from tests.apa.store.test_surrogates import fitted
@@ -61,7 +62,7 @@ def test_creating_a_session_again_is_harmless_and_shows_where_it_stands(
         ({"budget": 1_000_001}, "config.budget", "1000001"),
         ({"num_particles": 5000}, "config.num_particles", "5000"),
         ({"particles_per_round": 5000}, "config.particles_per_round", "5000"),
-        ({"particles_per_round": 9, "num_particles": 8}, "config", ""),
+        ({"particles_per_round": 9, "num_particles": 8}, "config.particles_per_round", "9"),
         ({"policy": "best"}, "config.policy", "'best'"),
         ({"surrogate": "oracle"}, "config.surrogate", "'oracle'"),
         ({"feedback_kind": 77}, "config.feedback_kind", "77"),
@@ -83,8 +84,7 @@ def test_a_wrong_config_is_refused_naming_the_field_what_was_expected_and_found(
 
 def test_k_over_n_names_both(service: Service) -> None:
     error = refused(InvalidArgument, lambda: service.create(particles_per_round=9, num_particles=8))
-    assert "8" in error.expected
-    assert "9" in error.expected
+    assert (error.expected, error.found) == ("at most 8, as many as num_particles", "9")
 
 
 def test_an_unknown_prior_is_not_found_and_the_error_names_those_that_exist(service: Service) -> None:
@@ -96,7 +96,9 @@ def test_an_unknown_prior_is_not_found_and_the_error_names_those_that_exist(serv
 
 @pytest.mark.parametrize("name", ["has space", "a/b", "-", "x" * 129])
 def test_a_malformed_session_id_is_refused(service: Service, name: str) -> None:
-    assert refused(InvalidArgument, lambda: service.create(name)).field == "session_id"
+    error = refused(InvalidArgument, lambda: service.create(name))
+    assert error.field == "session_id"
+    assert error.expected in (ID_IN_WORDS, "at most 128 characters")
 
 
 def test_an_unknown_session_is_not_found(service: Service) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from apa import keys
 from apa.errors import FailedPrecondition, InvalidArgument, NotFound, Unavailable
+from apa.records.ids import TEXT_IN_WORDS
 from apa.records.particle import Particle
 from tests.apa.store.world import LONG_S, SHORT_S, World, a_slate, an_answer, particles_of
 from tests.waiting import wait_until
@@ -83,6 +84,15 @@ def test_a_request_that_is_under_way_elsewhere_is_to_be_tried_again(world: World
     assert refused.value.field == "request_id"
     assert refused.value.retry_after_s
     assert world.totals().reserved == 4
+
+
+@pytest.mark.parametrize("request_id", ["", "r\n", "r\x00", "r" * 257])
+def test_a_request_id_is_a_text_without_control_characters(world: World, request_id: str) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        world.slates.reserve("s1", request_id, "sl", 4, LONG_S)
+
+    assert (refused.value.field, refused.value.expected) == ("request_id", TEXT_IN_WORDS)
+    assert world.totals().reserved == 0
 
 
 def test_a_reserve_whose_reply_was_lost_is_answered_the_same(world: World) -> None:

@@ -15,7 +15,7 @@ from apa.records.session import Ledger, Session, SessionConfig, SurrogateVersion
 from apa.records.shown import CatalogueItem, SessionView, ShownItem, ShownSlate
 
 IDS = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,20}", fullmatch=True)
-TEXTS = st.text(min_size=1, max_size=20)
+TEXTS = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1, max_size=20)
 TIMES = st.floats(1e9, 4e9)
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 COUNTS = st.integers(0, 2**31)
@@ -26,7 +26,7 @@ OVERRIDES = st.builds(
     num_steps=st.none() | st.integers(1, 1000),
     beta=st.none() | st.floats(-1e4, 1e4),
     corrector=st.none() | st.sampled_from(["fkc", "twisted", "clipped", "guidance", "none"]),
-    resampling=st.none() | st.sampled_from(["systematic", "stratified", "multinomial"]),
+    resampling=st.none() | st.sampled_from(["systematic", "stratified", "multinomial", "ssp"]),
     ess_threshold=st.none() | UNIT,
     integrator=st.none() | st.sampled_from(["euler_maruyama", "ancestral"]),
     grid=st.none() | st.sampled_from(["uniform", "log_snr"]),

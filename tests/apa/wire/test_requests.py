@@ -8,6 +8,7 @@ import pytest
 
 from apa.errors import InvalidArgument
 from apa.pb import common_pb2, feedback_pb2
+from apa.records.ids import ID_IN_WORDS, TEXT_IN_WORDS
 from apa.wire.feedback import feedback_from_pb
 from apa.wire.sessions import config_from_pb
 
@@ -46,8 +47,13 @@ def test_the_errors_after_the_first_are_counted() -> None:
 
 def test_more_shown_than_sampled_names_both_numbers() -> None:
     error = refused(common_pb2.SessionConfig(prior="p", budget=8, particles_per_round=9, num_particles=4))
-    assert "9" in error.expected
-    assert "4" in error.expected
+    assert (error.field, error.found) == ("config.particles_per_round", "9")
+    assert error.expected == "at most 4, as many as num_particles"
+
+
+def test_a_default_k_over_a_smaller_n_is_refused_as_well() -> None:
+    error = refused(common_pb2.SessionConfig(prior="p", budget=8, num_particles=4))
+    assert (error.field, error.found) == ("config.particles_per_round", "8")
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
@@ -71,6 +77,22 @@ def test_a_reward_that_is_not_finite_is_refused(reward: float) -> None:
     with pytest.raises(InvalidArgument) as caught:
         feedback_from_pb(event, field="events.3")
     assert caught.value.field == "events.3.answer.reward"
+
+
+@pytest.mark.parametrize("particle_id", ["p\n1", "p\x00", "\x1b[31m", "p\u2028"])
+def test_an_id_with_a_control_character_is_refused(particle_id: str) -> None:
+    answer = feedback_pb2.ScalarAnswer(particle_id=particle_id, reward=1.0)
+    with pytest.raises(InvalidArgument) as caught:
+        feedback_from_pb(feedback_pb2.FeedbackEvent(feedback_id="f", session_id="s", scalar=answer))
+    assert (caught.value.field, caught.value.expected) == ("event.answer.particle_id", TEXT_IN_WORDS)
+    assert caught.value.found == repr(particle_id)
+
+
+def test_what_an_id_is_made_of_is_said_in_words() -> None:
+    answer = feedback_pb2.ScalarAnswer(particle_id="p", reward=1.0)
+    with pytest.raises(InvalidArgument) as caught:
+        feedback_from_pb(feedback_pb2.FeedbackEvent(feedback_id="a b", session_id="s", scalar=answer))
+    assert (caught.value.field, caught.value.expected) == ("event.feedback_id", ID_IN_WORDS)
 
 
 def test_an_event_without_an_answer_is_refused() -> None:
