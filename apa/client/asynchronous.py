@@ -13,10 +13,11 @@ from typing import Any, Self, TypeVar
 import grpc
 
 from apa.client import requests
+from apa.client.arguments import whole_number
 from apa.client.requests import Answers, Sampling
 from apa.client.results import EventReader, SampleResult, collect, raise_refused, refit_late
 from apa.client.retries import Retries, refit_poll_s
-from apa.pb import feedback_pb2, feedback_pb2_grpc, sampler_pb2, sampler_pb2_grpc
+from apa.pb import feedback_pb2_grpc, sampler_pb2, sampler_pb2_grpc
 from apa.records.run_events import RunEvent
 from apa.records.session import SurrogateVersion
 from apa.records.shown import SessionView
@@ -104,7 +105,7 @@ class AsyncClient:
 
     async def get_session(self, session_id: str, *, timeout_s: float | None = None) -> SessionView:
         """See `Client.get_session`."""
-        request = feedback_pb2.GetSessionRequest(session_id=session_id)
+        request = requests.get_session(session_id)
         response = await self._call(self._feedback.GetSession, request, timeout_s)
         return session_from_pb(response.session)
 
@@ -117,6 +118,7 @@ class AsyncClient:
         timeout_s: float | None = None,
     ) -> list[SessionView]:
         """See `Client.list_sessions`."""
+        whole_number(limit, field="limit", least=0)
         found: list[SessionView] = []
         token = ""
         while len(found) < limit:
@@ -215,7 +217,7 @@ class AsyncClient:
         self, session_id: str, *, timeout_s: float | None = None
     ) -> list[SurrogateVersion]:
         """See `Client.list_surrogates`."""
-        request = feedback_pb2.ListSurrogatesRequest(session_id=session_id)
+        request = requests.list_surrogates(session_id)
         response = await self._call(self._feedback.ListSurrogates, request, timeout_s)
         return [surrogate_from_pb(version) for version in response.surrogates]
 

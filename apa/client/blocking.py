@@ -11,10 +11,11 @@ from typing import Any, Self, TypeVar
 import grpc
 
 from apa.client import requests
+from apa.client.arguments import whole_number
 from apa.client.requests import Answers, Sampling
 from apa.client.results import EventReader, SampleResult, collect, raise_refused, refit_late
 from apa.client.retries import Retries, refit_poll_s
-from apa.pb import feedback_pb2, feedback_pb2_grpc, sampler_pb2, sampler_pb2_grpc
+from apa.pb import feedback_pb2_grpc, sampler_pb2, sampler_pb2_grpc
 from apa.records.run_events import RunEvent
 from apa.records.session import SurrogateVersion
 from apa.records.shown import SessionView
@@ -130,7 +131,7 @@ class Client:
 
     def get_session(self, session_id: str, *, timeout_s: float | None = None) -> SessionView:
         """A session with its running totals. Raises NotFound."""
-        request = feedback_pb2.GetSessionRequest(session_id=session_id)
+        request = requests.get_session(session_id)
         response = self._call(self._feedback.GetSession, request, timeout_s)
         return session_from_pb(response.session)
 
@@ -143,6 +144,7 @@ class Client:
         timeout_s: float | None = None,
     ) -> list[SessionView]:
         """At most `limit` sessions; of all tenants and users, or of the given ones."""
+        whole_number(limit, field="limit", least=0)
         found: list[SessionView] = []
         token = ""
         while len(found) < limit:
@@ -277,7 +279,7 @@ class Client:
 
     def list_surrogates(self, session_id: str, *, timeout_s: float | None = None) -> list[SurrogateVersion]:
         """The versions kept of a session's surrogate, newest first. Raises NotFound."""
-        request = feedback_pb2.ListSurrogatesRequest(session_id=session_id)
+        request = requests.list_surrogates(session_id)
         response = self._call(self._feedback.ListSurrogates, request, timeout_s)
         return [surrogate_from_pb(version) for version in response.surrogates]
 

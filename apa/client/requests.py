@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from apa.client.arguments import flag, own_id, some_text, text, whole_number
 from apa.errors import InvalidArgument
 from apa.pb import feedback_pb2, sampler_pb2
 from apa.records.feedback import Feedback
@@ -50,8 +51,19 @@ def create_session(
     overrides = _overrides(sampling)
     config = validated(SessionConfig, {"prior": prior, "budget": budget, "sampling": overrides, **given})
     return feedback_pb2.CreateSessionRequest(
-        session_id=session_id or new_id(), tenant=tenant, user_id=user_id, config=config_to_pb(config)
+        session_id=own_id(session_id, field="session_id") or new_id(),
+        tenant=text(tenant, field="tenant"),
+        user_id=text(user_id, field="user_id"),
+        config=config_to_pb(config),
     )
+
+
+def get_session(session_id: str) -> feedback_pb2.GetSessionRequest:
+    return feedback_pb2.GetSessionRequest(session_id=some_text(session_id, field="session_id"))
+
+
+def list_surrogates(session_id: str) -> feedback_pb2.ListSurrogatesRequest:
+    return feedback_pb2.ListSurrogatesRequest(session_id=some_text(session_id, field="session_id"))
 
 
 def sample(
@@ -65,7 +77,7 @@ def sample(
     progress_every: int,
     tenant: str | None,
 ) -> sampler_pb2.SampleRequest:
-    """Raises InvalidArgument unless one of session and prior is given, and N can be a number."""
+    """Raises InvalidArgument unless one of session and prior is given, and for what no message can carry."""
     if bool(session_id) == bool(prior):
         raise InvalidArgument(
             "a run is of a session or of a prior",
@@ -73,32 +85,29 @@ def sample(
             expected="one of session_id and prior",
             found="both" if prior else "neither",
         )
-    if num_particles is not None and (type(num_particles) is not int or not 1 <= num_particles < 2**32):
-        raise InvalidArgument(
-            "the number of particles is out of range",
-            field="num_particles",
-            expected="a whole number of at least 1",
-            found=repr(num_particles),
-        )
+    if num_particles is not None:
+        whole_number(num_particles, field="num_particles", least=1)
+    # Without a session there is no slate: the particles are all there is to see.
+    if include_particles is None:
+        include_particles = not session_id
     return sampler_pb2.SampleRequest(
-        request_id=request_id or new_id(),
-        session_id=session_id,
-        prior=prior,
+        request_id=own_id(request_id, field="request_id") or new_id(),
+        session_id=text(session_id, field="session_id"),
+        prior=text(prior, field="prior"),
         num_particles=num_particles,
         sampling=options_to_pb(_overrides(sampling)),
-        # Without a session there is no slate: the particles are all there is to see.
-        include_particles=not session_id if include_particles is None else include_particles,
-        progress_every=progress_every,
-        tenant=tenant,
+        include_particles=flag(include_particles, field="include_particles"),
+        progress_every=whole_number(progress_every, field="progress_every", least=0),
+        tenant=text(tenant, field="tenant"),
     )
 
 
 def record_feedback(session_id: str, answers: Answers) -> feedback_pb2.RecordFeedbackRequest:
-    """Raises InvalidArgument for an empty id or a reward that is not finite."""
+    """Raises InvalidArgument for an empty id, a reward that is not finite, or what is no answer."""
     if isinstance(answers, Mapping):
         events = [_feedback(session_id, particle_id, reward) for particle_id, reward in answers.items()]
     else:
-        events = list(answers)
+        events = _given(answers)
     return feedback_pb2.RecordFeedbackRequest(events=[feedback_to_pb(event) for event in events])
 
 
@@ -106,7 +115,10 @@ def list_sessions(
     tenant: str | None, user_id: str | None, limit: int, page_token: str
 ) -> feedback_pb2.ListSessionsRequest:
     return feedback_pb2.ListSessionsRequest(
-        tenant=tenant, user_id=user_id, page_size=min(limit, PAGE_SIZE), page_token=page_token
+        tenant=text(tenant, field="tenant"),
+        user_id=text(user_id, field="user_id"),
+        page_size=min(limit, PAGE_SIZE),
+        page_token=page_token,
     )
 
 
@@ -121,6 +133,18 @@ def _feedback(session_id: str, particle_id: str, reward: float) -> Feedback:
     answer = {"particle_id": particle_id, "reward": reward}
     given = {"feedback_id": feedback_id, "session_id": session_id, "answer": answer}
     return validated(Feedback, given)
+
+
+def _given(answers: Sequence[Feedback]) -> list[Feedback]:
+    whole = isinstance(answers, Sequence) and all(isinstance(answer, Feedback) for answer in answers)
+    if not whole:
+        raise InvalidArgument(
+            "these are no answers",
+            field="answers",
+            expected="rewards by particle id, or a list of Feedback",
+            found=repr(answers)[:120],
+        )
+    return list(answers)
 
 
 def _overrides(sampling: Sampling) -> SamplingOverrides:

@@ -50,9 +50,9 @@ def _expected(details: Any) -> str:
         return "a value"
     if details["type"] == "extra_forbidden":
         return "no field of this name"
-    if details["type"] == "string_pattern_mismatch":
-        return PATTERNS_IN_WORDS.get(details["ctx"]["pattern"], details["msg"])
     message: str = details["msg"]
+    if details["type"] == "string_pattern_mismatch":
+        return PATTERNS_IN_WORDS.get(details["ctx"]["pattern"], message)
     for lead in ("Value error, ", "Input should be ", "String should have "):
         message = message.removeprefix(lead)
     return message

@@ -265,6 +265,59 @@ def test_a_number_of_particles_that_is_none_is_refused_before_anything_is_sent(n
         assert refused.value.field == "num_particles"
 
 
+@pytest.mark.parametrize(
+    ("method", "field", "arguments"),
+    [
+        ("sample", "request_id", {"prior": "films", "request_id": ""}),
+        ("sample", "request_id", {"prior": "films", "request_id": "r\n"}),
+        ("sample", "request_id", {"prior": "films", "request_id": 7}),
+        ("sample", "tenant", {"prior": "films", "tenant": 7}),
+        ("sample", "tenant", {"prior": "films", "tenant": "\ud800"}),
+        ("sample", "prior", {"prior": 7}),
+        ("sample", "session_id", {"session_id": "\ud800"}),
+        ("sample", "include_particles", {"prior": "films", "include_particles": "yes"}),
+        ("sample", "sampling", {"prior": "films", "sampling": 7}),
+        ("sample_stream", "progress_every", {"prior": "films", "progress_every": -1}),
+        ("sample_stream", "progress_every", {"prior": "films", "progress_every": 2**32}),
+        ("sample_stream", "progress_every", {"prior": "films", "progress_every": 1.5}),
+        ("sample_stream", "progress_every", {"prior": "films", "progress_every": None}),
+        ("sample_stream", "request_id", {"prior": "films", "request_id": ""}),
+        ("create_session", "user_id", {"prior": "films", "budget": 1, "user_id": "a\nb"}),
+        ("create_session", "user_id", {"prior": "films", "budget": 1, "user_id": 7}),
+        ("create_session", "tenant", {"prior": "films", "budget": 1, "tenant": 7}),
+        ("create_session", "session_id", {"prior": "films", "budget": 1, "session_id": ""}),
+        ("create_session", "budget", {"prior": "films", "budget": -1}),
+        (
+            "create_session",
+            "particles_per_round",
+            {"prior": "films", "budget": 1, "particles_per_round": 5, "num_particles": 4},
+        ),
+        ("get_session", "session_id", {"session_id": None}),
+        ("get_session", "session_id", {"session_id": "\x00"}),
+        ("wait_for_refit", "session_id", {"session_id": 7}),
+        ("list_surrogates", "session_id", {"session_id": 7}),
+        ("list_sessions", "tenant", {"tenant": 7}),
+        ("list_sessions", "user_id", {"user_id": "\ud800"}),
+        ("list_sessions", "limit", {"limit": -1}),
+        ("list_sessions", "limit", {"limit": 2.5}),
+        ("record_feedback", "session_id", {"session_id": "", "answers": {"p": 1.0}}),
+        ("record_feedback", "answers", {"session_id": "s", "answers": [("p", 1.0)]}),
+        ("record_feedback", "answers", {"session_id": "s", "answers": 7}),
+    ],
+)
+def test_an_argument_that_no_message_can_carry_is_refused_by_its_name(
+    method: str, field: str, arguments: dict[str, Any]
+) -> None:
+    with (
+        Client("127.0.0.1:1", "127.0.0.1:1", retry_for_s=0) as client,
+        pytest.raises(errors.InvalidArgument) as refused,
+    ):
+        getattr(client, method)(**arguments)
+    assert refused.value.field == field
+    assert refused.value.expected
+    assert refused.value.found
+
+
 @pytest.mark.parametrize("reward", [1e200, -1e7])
 def test_a_reward_that_no_surrogate_could_learn_from_is_refused(reward: float) -> None:
     with Client(sampler="127.0.0.1:1", feedback="127.0.0.1:1") as client:

@@ -1,0 +1,42 @@
+"""Checks arguments before they become a message: what protobuf refuses, it refuses without naming a field."""
+
+from __future__ import annotations
+
+from apa.errors import InvalidArgument
+from apa.records.ids import check_text
+
+MAX_UINT32 = 2**32 - 1
+
+
+def whole_number(value: object, *, field: str, least: int) -> int:
+    """Raises InvalidArgument unless the value is an int that a message can carry, of at least `least`."""
+    if type(value) is not int or not least <= value <= MAX_UINT32:
+        raise _refused(field, f"a whole number from {least} to {MAX_UINT32}", value)
+    return value
+
+
+def flag(value: object, *, field: str) -> bool:
+    if not isinstance(value, bool):
+        raise _refused(field, "True or False", value)
+    return value
+
+
+def text(value: str | None, *, field: str) -> str | None:
+    """A text, possibly empty, or None for none. Raises InvalidArgument."""
+    return value if value is None or value == "" else check_text(value, field=field)
+
+
+def some_text(value: str, *, field: str) -> str:
+    """A text that is there; an empty one is the server's to find or not."""
+    return value if value == "" else check_text(value, field=field)
+
+
+def own_id(value: str | None, *, field: str) -> str | None:
+    """An id that the caller chose. An empty one would be replaced silently by one that is drawn."""
+    if value == "":
+        raise _refused(field, "an id, or None for one that is drawn", value)
+    return text(value, field=field)
+
+
+def _refused(field: str, expected: str, value: object) -> InvalidArgument:
+    return InvalidArgument(f"{field} is not valid", field=field, expected=expected, found=repr(value)[:120])
