@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 CorrectorName = Literal["fkc", "twisted", "clipped", "guidance", "none"]
-ResamplingName = Literal["systematic", "stratified", "multinomial"]
+ResamplingName = Literal["systematic", "stratified", "multinomial", "ssp"]
 IntegratorName = Literal["euler_maruyama", "ancestral"]
 GridName = Literal["uniform", "log_snr"]
 

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from apa.records.sampling import ResamplingName
 from sampler_service.resampling.multinomial import multinomial
+from sampler_service.resampling.ssp import ssp
 from sampler_service.resampling.stratified import stratified
 from sampler_service.resampling.systematic import systematic
 
-__all__ = ["SCHEMES", "ResamplingScheme", "multinomial", "stratified", "systematic"]
+__all__ = ["SCHEMES", "ResamplingScheme", "multinomial", "ssp", "stratified", "systematic"]
 
 ResamplingScheme = Callable[[Tensor, torch.Generator], Tensor]
 
@@ -23,4 +24,5 @@ SCHEMES: dict[ResamplingName, ResamplingScheme] = {
     "systematic": systematic,
     "stratified": stratified,
     "multinomial": multinomial,
+    "ssp": ssp,
 }
