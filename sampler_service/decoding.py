@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -25,7 +26,10 @@ def decode(prior: Prior, x: NDArray[np.float32], item_id: str | None) -> Decoded
     if catalogue is not None and item_id is not None:
         item = catalogue.items[catalogue.position(item_id)]
         return CatalogueItem(item.item_id, item.title, dict(item.columns))
-    return png(x) if prior.card.decoder == "png" else None
+    if prior.card.decoder != "png":
+        return None
+    image: NDArray[np.float32] = prior.to_images(torch.tensor(x)[None])[0].float().cpu().numpy()
+    return png(image)
 
 
 def png(image: NDArray[np.float32]) -> bytes:

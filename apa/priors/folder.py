@@ -25,6 +25,8 @@ from apa.prior_folders import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, read_card
 from apa.priors.base import Prior
 from apa.priors.catalogue import Catalogue
 from apa.priors.catalogue_files import read_catalogue
+from apa.priors.diffusers_folder import DiffusersConfig, content_hash, files_sha256, read_model
+from apa.priors.diffusers_prior import DiffusersPrior
 from apa.priors.gaussian_mixture import GaussianMixturePrior
 from apa.priors.mlp import MLP, MLPConfig
 from apa.priors.network import DenoiserNetwork, NetworkPrior, Preconditioning
@@ -114,8 +116,8 @@ def load_prior(folder: Path | str, device: torch.device | str = "cpu") -> Prior:
     return prior
 
 
-def save_conditioned(folder: Path | str, config: ConditionedConfig, card: PriorCard) -> None:
-    """Write the folder of one class of a labelled prior; the labelled prior's own folder stays its place."""
+def save_adapted(folder: Path | str, config: ConditionedConfig | DiffusersConfig, card: PriorCard) -> None:
+    """Write the folder of a prior whose weights stay where they are, in the folder that the config names."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / CONFIG_FILE, _json(config))
@@ -126,6 +128,8 @@ def _model_in(folder: Path, card: PriorCard, device: torch.device | str) -> Prio
     config = _read_config(folder)
     if isinstance(config, ConditionedConfig):
         return _conditioned(folder, config, card, device)
+    if isinstance(config, DiffusersConfig):
+        return _diffusers(folder, config, card, device)
     tensors = _read_weights(folder, config.weights_sha256)
     schedule = VPSchedule(config.noise_rate_min, config.noise_rate_max)
     short_hash = short_content_hash(config.weights_sha256)
@@ -211,6 +215,20 @@ def _conditioned(
     return prior
 
 
+def _diffusers(folder: Path, config: DiffusersConfig, card: PriorCard, device: torch.device | str) -> Prior:
+    path = folder / config.path
+    if not path.is_dir():
+        raise NotFound("no such diffusers folder", field="path", expected="a directory", found=str(path))
+    files = files_sha256(path)
+    if config.files_sha256 not in (None, files):
+        raise _damaged(config.path, f"SHA-256 {config.files_sha256} over its files", files)
+    model = read_model(path, config, device)
+    expected, found = (model.data_shape, model.feature_dim), _shape_of(card)
+    if expected != found:
+        raise _damaged(CARD_FILE, f"data_shape and feature_dim {expected}, as at {config.path}", str(found))
+    return DiffusersPrior(model, card, content_hash(files, config))
+
+
 def _shape_of(card: PriorCard) -> tuple[tuple[int, ...], int]:
     return card.data_shape, card.feature_dim
 
@@ -221,15 +239,18 @@ def _kind_of(config: object) -> str:
     return str(kind)
 
 
-_CONFIGS: TypeAdapter[PriorConfig | ConditionedConfig] = TypeAdapter(
+_AnyConfig = PriorConfig | ConditionedConfig | DiffusersConfig
+_CONFIGS: TypeAdapter[_AnyConfig] = TypeAdapter(
     Annotated[
-        Annotated[PriorConfig, Tag("own")] | Annotated[ConditionedConfig, Tag("conditioned")],
+        Annotated[PriorConfig, Tag("own")]
+        | Annotated[ConditionedConfig, Tag("conditioned")]
+        | Annotated[DiffusersConfig, Tag("diffusers")],
         Discriminator(_kind_of),
     ]
 )
 
 
-def _read_config(folder: Path) -> PriorConfig | ConditionedConfig:
+def _read_config(folder: Path) -> _AnyConfig:
     try:
         return _CONFIGS.validate_json(_read(folder / CONFIG_FILE))
     except ValidationError as error:

@@ -17,7 +17,8 @@ class PriorCard(BaseModel):
     schema_version: int = 1
     name: str = Field(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9_-]*$")
     """The name that requests use, e.g. `fashion`."""
-    kind: Literal["image", "vector", "gaussian_mixture"]
+    kind: Literal["image", "latent", "vector", "gaussian_mixture"]
+    """A latent is decoded to an image only when it is shown."""
     data_shape: tuple[int, ...]
     """Shape of one item, without a batch axis, e.g. (1, 28, 28)."""
     decoder: DecoderKind

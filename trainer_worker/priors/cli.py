@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from apa.errors import ApaError, InvalidArgument
 from simulation.fashion_classifier import WEIGHTS_PATH
+from trainer_worker.priors.adopt import write_adopted
 from trainer_worker.priors.classifier import accuracy, load_labelled, save_classifier, train_classifier
 from trainer_worker.priors.condition import write_condition
 from trainer_worker.priors.data import TrainingData, load_images, load_vectors
@@ -128,6 +129,25 @@ def condition(
 ) -> None:
     """Write one class of a labelled prior as a prior folder of its own."""
     write_condition(prior, label, guidance_scale, name, out)
+
+
+@app.command()
+def adopt(
+    path: Annotated[
+        Path, typer.Option(help="A diffusers folder: a UNet2DModel or a text-to-image pipeline.")
+    ],
+    name: Annotated[str, typer.Option(help="The name that requests will use.")],
+    out: Annotated[Path, typer.Option(help="The prior folder to write; it points to the other.")],
+    prompt: Annotated[str | None, typer.Option(help="For a text-to-image pipeline, which needs one.")] = None,
+    negative_prompt: Annotated[str, typer.Option(help="What guidance leads away from.")] = "",
+    guidance_scale: Annotated[float, typer.Option(help="1 the prompt as it is, more exaggerates it.")] = 7.5,
+    description: Annotated[str, typer.Option(help="For the card: what the prior makes.")] = "",
+    data_description: Annotated[str, typer.Option(help="For the card: the data and its source.")] = "",
+    licence: Annotated[str, typer.Option(help="For the card: the licence of the data.")] = "",
+) -> None:
+    """Write a prior folder for a model of your own in the diffusers format."""
+    about = Provenance(name, description, data_description, licence, training_command="")
+    write_adopted(path, out, about, prompt, negative_prompt, guidance_scale)
 
 
 @app.command()

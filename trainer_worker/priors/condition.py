@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from apa.priors.folder import ConditionedConfig, load_prior, save_conditioned
+from apa.priors.folder import ConditionedConfig, load_prior, save_adapted
 
 
 def write_condition(base: Path, label: str, guidance_scale: float, name: str, out: Path) -> None:
@@ -34,4 +34,4 @@ def write_condition(base: Path, label: str, guidance_scale: float, name: str, ou
         }
     )
     path = os.path.relpath(base.resolve(), out.resolve())
-    save_conditioned(out, ConditionedConfig(path=path, label=wanted, guidance_scale=guidance_scale), card)
+    save_adapted(out, ConditionedConfig(path=path, label=wanted, guidance_scale=guidance_scale), card)

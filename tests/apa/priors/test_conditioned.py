@@ -7,7 +7,7 @@ import torch
 
 from apa.errors import DataLoss, FailedPrecondition, InvalidArgument, NotFound
 from apa.priors import GaussianMixturePrior, NetworkPrior, load_prior, save_prior
-from apa.priors.folder import ConditionedConfig, save_conditioned
+from apa.priors.folder import ConditionedConfig, save_adapted
 from tests.apa.priors.networks import small_mlp_prior, small_unet_prior
 
 
@@ -95,7 +95,7 @@ def _saved_condition(tmp_path: Path) -> Path:
     save_prior(prior, tmp_path / "all")
     card = prior.card.model_copy(update={"name": "one", "class_names": ()})
     config = ConditionedConfig(path="../all", label="class-1", guidance_scale=2.0)
-    save_conditioned(tmp_path / "one", config, card)
+    save_adapted(tmp_path / "one", config, card)
     return tmp_path / "one"
 
 
