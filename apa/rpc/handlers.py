@@ -10,6 +10,8 @@ from typing import Any
 
 import grpc
 
+from apa.rpc.reading import Reading, readable
+
 Behaviour = Callable[[Any, Any], Any]
 
 
@@ -37,13 +39,22 @@ class AroundInterceptor(grpc.aio.ServerInterceptor):
     def _wrapped(self, handler: Any, method: str) -> Any:
         kind = f"{_arity(handler.request_streaming)}_{_arity(handler.response_streaming)}"
         behaviour = _awaitable(getattr(handler, kind), method)
+        read = handler.request_deserializer
+        # The innermost interceptor raises for a request that could not be read: the others see the error.
+        check = _unchecked if isinstance(read, Reading) else readable
+        if read is not None and not isinstance(read, Reading):
+            read = Reading(read, streaming=handler.request_streaming)
 
         async def call(request: Any, context: Any) -> Any:
             async with self.around(method, context):
-                return await behaviour(request, context)
+                return await behaviour(check(request), context)
 
         make = getattr(grpc, f"{kind}_rpc_method_handler")
-        return make(call, handler.request_deserializer, handler.response_serializer)
+        return make(call, read, handler.response_serializer)
+
+
+def _unchecked(request: Any) -> Any:
+    return request
 
 
 def _arity(streaming: bool) -> str:

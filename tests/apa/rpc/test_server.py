@@ -237,6 +237,51 @@ def test_calls_are_measured_by_method_and_status() -> None:
     run(test)
 
 
+@pytest.mark.parametrize("kind", ["unary", "stream", "collect", "chat"])
+def test_bytes_that_are_not_the_message_are_an_invalid_argument(
+    kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test() -> None:
+        async with served(Echo(silent)) as (running, channel):
+            error = await failure(RawChannel(channel), kind)
+            assert type(error) is errors.InvalidArgument
+            assert (error.field, error.found) == ("request", "3 bytes that do not parse")
+            assert error.expected == "a grpc.health.v1.HealthCheckRequest"
+            counted = re.compile(r'test.Echo/\w+",grpc_status="INVALID_ARGUMENT"} 1.0')
+            await until(lambda: counted.search(scrape(running, "/metrics")))
+
+    with caplog.at_level(logging.ERROR):
+        run(test)
+    assert caplog.text == ""
+
+
+class RawChannel:
+    """Sends three bytes that are no protobuf, whatever is asked of it."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._channel = channel
+
+    def __getattr__(self, kind: str) -> Any:
+        def method(path: str, *, request_serializer: Any, **options: Any) -> Any:
+            del request_serializer
+            return getattr(self._channel, kind)(path, request_serializer=lambda _: b"\x0a\xff\xff", **options)
+
+        return method
+
+
+def test_a_pydantic_error_is_measured_as_an_invalid_argument() -> None:
+    async def validate(text: str) -> None:
+        SessionConfig(prior="fashion", budget=0)
+
+    async def test() -> None:
+        async with served(Echo(validate)) as (running, channel):
+            await failure(channel, "unary")
+            counted = 'grpc_method="test.Echo/Unary",grpc_status="INVALID_ARGUMENT"} 1.0'
+            await until(lambda: counted in scrape(running, "/metrics"))
+
+    run(test)
+
+
 def test_health_answers_for_the_server_and_each_service() -> None:
     async def test() -> None:
         async with served(Echo(silent)) as (_, channel):
