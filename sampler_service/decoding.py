@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
 from apa.priors.base import Prior
 from apa.priors.catalogue import Catalogue
@@ -20,7 +22,18 @@ def catalogue_of(prior: Prior) -> Catalogue | None:
     return catalogue if isinstance(catalogue, Catalogue) else None
 
 
-def decode(prior: Prior, x: NDArray[np.float32], item_id: str | None) -> Decoded:
+Images = Callable[[Prior, Tensor], Tensor]
+"""(prior, x: (M, *data_shape)) -> (M, C, H, W): `Prior.to_images`, computed where it belongs."""
+
+
+def images_here(prior: Prior, x: Tensor) -> Tensor:
+    """On the caller's own thread."""
+    return prior.to_images(x)
+
+
+def decode(
+    prior: Prior, x: NDArray[np.float32], item_id: str | None, images: Images = images_here
+) -> Decoded:
     """What to show for a particle (*data_shape); `item_id` names the item of a catalogue prior."""
     catalogue = catalogue_of(prior)
     if catalogue is not None and item_id is not None:
@@ -28,7 +41,7 @@ def decode(prior: Prior, x: NDArray[np.float32], item_id: str | None) -> Decoded
         return CatalogueItem(item.item_id, item.title, dict(item.columns))
     if prior.card.decoder != "png":
         return None
-    image: NDArray[np.float32] = prior.to_images(torch.tensor(x)[None])[0].float().cpu().numpy()
+    image: NDArray[np.float32] = images(prior, torch.tensor(x)[None])[0].float().cpu().numpy()
     return png(image)
 
 

@@ -125,7 +125,7 @@ class SamplingStream:
             raise Cancelled("the caller left before the slate was stored")
         slate = slates.put(made.slate, made.particles)
         self.measuring.served(job)
-        return as_shown(job, slate, [particle.x for particle in made.particles])
+        return as_shown(job, slate, [particle.x for particle in made.particles], self.on_device.images)
 
     def _replayed(self, job: Job) -> list[RunEvent]:
         assert job.reservation is not None
@@ -143,7 +143,11 @@ class SamplingStream:
             replayed=True,
         )
         nothing = Finished(None, None, (), 0, 0, 0, 0.0, 0.0)
-        return [started, as_shown(job, slate, [particle.x for particle in particles]), nothing]
+        return [
+            started,
+            as_shown(job, slate, [particle.x for particle in particles], self.on_device.images),
+            nothing,
+        ]
 
     def _release(self, job: Job) -> None:
         if job.session is None or job.reservation is None:

@@ -19,7 +19,7 @@ from apa.records.shown import ShownItem, ShownSlate
 from apa.records.slate import Slate, SlateItem
 from apa.surrogates.base import Prediction, Surrogate
 from sampler_service.calls import Job
-from sampler_service.decoding import catalogue_of, decode
+from sampler_service.decoding import Images, catalogue_of, decode, images_here
 from sampler_service.population import Population
 from sampler_service.selection import POLICIES, Candidates, Choice, Round, cold_start, distinct
 
@@ -142,7 +142,9 @@ def _item(slate_id: str, place: int, choice: Choice, pool: Pool, prediction: Pre
     )
 
 
-def as_shown(job: Job, slate: Slate, xs: Sequence[NDArray[np.float32]]) -> ShownSlate:
+def as_shown(
+    job: Job, slate: Slate, xs: Sequence[NDArray[np.float32]], images: Images = images_here
+) -> ShownSlate:
     """The slate as a caller sees it; xs: the (*data_shape) of each item, in order."""
     items = tuple(
         ShownItem(
@@ -153,7 +155,7 @@ def as_shown(job: Job, slate: Slate, xs: Sequence[NDArray[np.float32]]) -> Shown
             propensity=item.propensity,
             predicted_mean=item.predicted_mean,
             predicted_std=item.predicted_std,
-            decoded=decode(job.prior, x, item.item_id),
+            decoded=decode(job.prior, x, item.item_id, images),
         )
         for item, x in zip(slate.items, xs, strict=True)
     )

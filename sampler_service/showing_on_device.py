@@ -35,6 +35,13 @@ class OnDevice:
         ]
         return Prediction(torch.cat([part.mean for part in parts]), torch.cat([part.std for part in parts]))
 
+    def images(self, prior: Prior, x: Tensor) -> Tensor:
+        """What particles look like; only latents have to be decoded. See `Prior.to_images`."""
+        if prior.card.kind != "latent":
+            return prior.to_images(x)
+        # The copy back is the device's work too.
+        return self.engine.call(lambda: prior.to_images(x).cpu(), x.numel())
+
     def _predict_rows(self, prior: Prior, surrogate: Surrogate, x: Tensor) -> Prediction:
         def compute() -> Prediction:
             prediction = surrogate.predict(prior, x.to(self.engine.device))
