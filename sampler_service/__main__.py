@@ -66,7 +66,7 @@ def _end_process() -> None:
 
 def _limits(settings: SamplerSettings, device: str) -> Limits:
     return Limits(
-        max_particles=BATCHES_UNDER_WAY * settings.max_batch_particles,
+        max_particles=max(settings.max_particles, BATCHES_UNDER_WAY * settings.max_batch_particles),
         max_batch_particles=settings.max_batch_particles,
         max_batch_elements=CPU_BATCH_ELEMENTS if device == "cpu" else GPU_BATCH_ELEMENTS,
         max_waiting=settings.max_waiting_runs,

@@ -25,7 +25,7 @@ class SamplerSettings(ServerSettings):
     torch_threads: int = Field(default=0, ge=0, le=1024)
     """Threads of one tick on the CPU; 0 leaves it to torch."""
     max_batch_particles: int = Field(default=MAX_PARTICLES, ge=1)
-    """Particles in one tick, over all runs."""
+    """Particles in one batch of the device, over all runs; a larger run takes several batches for a step."""
     max_waiting_runs: int = Field(default=256, ge=0)
     """Runs that may wait for a place; beyond it, RESOURCE_EXHAUSTED."""
     max_particles: int = Field(default=MAX_PARTICLES, ge=1, le=MAX_PARTICLES)
@@ -56,10 +56,6 @@ class SamplerSettings(ServerSettings):
         for name, most in (("num_steps", "max_steps"), ("num_particles", "max_particles")):
             if getattr(self, name) > getattr(self, most):
                 raise ValueError(f"{name} must be at most {most} ({getattr(self, most)})")
-        if self.max_particles > self.max_batch_particles:
-            raise ValueError(
-                f"max_particles must be at most max_batch_particles ({self.max_batch_particles})"
-            )
         return self
 
     def sampling(self) -> SamplingConfig:

@@ -52,7 +52,7 @@ def _stackable(potentials: Sequence[Potential | None]) -> list[list[int]]:
     for i, potential in enumerate(potentials):
         if isinstance(potential, SurrogatePotential) and isinstance(potential.surrogate, LinearSurrogate):
             head = potential.surrogate
-            groups.setdefault((head.prior_hash, tuple(head.levels.tolist())), []).append(i)
+            groups.setdefault((head.prior_hash, head.level_values), []).append(i)
     return list(groups.values())
 
 

@@ -108,7 +108,8 @@ class SamplingStream:
         self.measuring.first_particle(time.monotonic() - began_s)
         population = await self._blocking(self.on_device.on_host, event.population)
         if job.call.include_particles or job.session is None:
-            for chunk in chunks(population.x.numpy(), population.log_weights.numpy()):
+            max_bytes = self.preparing.settings.max_message_bytes
+            for chunk in chunks(population.x.numpy(), population.log_weights.numpy(), max_bytes):
                 yield chunk
         if job.session is not None:
             yield await self._blocking(self._show, job, population, left)

@@ -24,6 +24,8 @@ CODES: dict[np.dtype[Any], common_pb2.DataType] = {dtype: code for code, dtype i
 MAX_DIMS = 32
 CHUNK_BYTES = 256 * 1024
 """Aim of a chunk: with whole rows of up to 1 MiB, chunks lie between 64 KiB and 1 MiB."""
+AROUND_A_CHUNK_BYTES = 1024
+"""More than what a message holds beside its tensors."""
 
 
 def tensor_to_pb(array: NDArray[Any]) -> common_pb2.Tensor:
@@ -73,15 +75,21 @@ def tensor_from_pb(
     return np.frombuffer(tensor.data, dtype=found_dtype).reshape(found_shape)
 
 
-def chunks(x: NDArray[np.float32], log_weights: NDArray[np.float64]) -> Iterator[ParticleChunk]:
+def chunks(
+    x: NDArray[np.float32], log_weights: NDArray[np.float64], max_message_bytes: int | None = None
+) -> Iterator[ParticleChunk]:
     """A population in chunks of whole rows.
 
     Args:
         x: (N, *data_shape).
         log_weights: (N,), unnormalised.
+        max_message_bytes: the channel's limit, which one row alone may still be over; None for no limit.
     """
     num_particles = len(x)
-    num_rows = max(1, CHUNK_BYTES // max(1, x[:1].nbytes))
+    aim = CHUNK_BYTES
+    if max_message_bytes is not None:
+        aim = min(aim, max_message_bytes - AROUND_A_CHUNK_BYTES)
+    num_rows = max(1, aim // max(1, x[:1].nbytes + log_weights[:1].nbytes))
     for offset in range(0, num_particles, num_rows):
         end = min(offset + num_rows, num_particles)
         yield ParticleChunk(offset, x[offset:end], log_weights[offset:end], last=end == num_particles)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from apa.errors import InvalidArgument
 from apa.pb import common_pb2
+from apa.wire.run_events import event_to_pb
 from apa.wire.tensors import chunks, tensor_from_pb, tensor_to_pb
 
 DTYPES = st.sampled_from(["<f4", ">f4", "<f8", ">f8", "<i8", ">i8", "u1"])
@@ -87,3 +88,18 @@ def test_chunks_hold_every_row_once_and_keep_to_their_size(num: int, dims: int) 
     assert all(len(chunk.x) == len(chunk.log_weights) for chunk in made)
     sizes = [chunk.x.nbytes for chunk in made]
     assert all(64 * 1024 <= size <= 1024 * 1024 for size in sizes[:-1])
+
+
+@given(
+    num=st.integers(1, 60_000), dims=st.integers(1, 15_000), limit=st.sampled_from([65_536, 100_000, 2**24])
+)
+def test_chunks_fit_the_message_size_that_the_channel_allows(num: int, dims: int, limit: int) -> None:
+    x = np.broadcast_to(np.float32(0), (num, dims))
+    log_weights = np.broadcast_to(np.float64(0), (num,))
+    largest = max(chunks(x, log_weights, limit), key=lambda chunk: len(chunk.x))
+    assert event_to_pb(largest, sequence=2**31).ByteSize() <= limit
+
+
+def test_a_row_over_the_message_size_travels_alone() -> None:
+    made = list(chunks(np.zeros((3, 20_000), np.float32), np.zeros(3), max_message_bytes=65_536))
+    assert [len(chunk.x) for chunk in made] == [1, 1, 1]
