@@ -111,6 +111,11 @@ def fence(session_id: str) -> str:
     return _of(session_id, "fence")
 
 
+def refit_failure(session_id: str) -> str:
+    """String: the RefitFailure record of the last refit as JSON; none once one succeeds."""
+    return _of(session_id, "refit_failure")
+
+
 def surrogate_pointer(session_id: str) -> str:
     """Hash: version, trained_events and SurrogateVersion record of the current surrogate."""
     return _of(session_id, "surrogate")

@@ -14,11 +14,11 @@ from typing import Literal
 
 import torch
 
-from apa.errors import ApaError, DataLoss, Unavailable
+from apa.errors import ApaError, DataLoss, Internal, Unavailable
 from apa.metrics import TrainerMetrics
 from apa.priors.base import Prior
 from apa.records.feedback import Event
-from apa.records.session import Session, SurrogateVersion
+from apa.records.session import RefitFailure, Session, SurrogateVersion
 from apa.store.due import Lease
 from apa.surrogates import load
 from trainer_worker import gate
@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 MAX_PASSES = 5
 """Refits in a row of one session that keeps getting answers; then the other sessions have their turn."""
+MAX_MESSAGE = 500
+"""Characters of an error that a session keeps."""
 
 Result = Literal["published", "superseded", "unchanged", "failed"]
 
@@ -67,8 +69,11 @@ class Refitter:
 
     def _pass(self, lease: Lease) -> bool:
         """One refit under a lease; True when there is nothing more to do now."""
+        events: list[Event] | None = None
         try:
-            trained_events, result = self._bring_up_to_date(lease)
+            session = self._stores.sessions.get(lease.session_id)
+            events = self._stores.ledger.log(lease.session_id)
+            result = self._bring_up_to_date(lease, session, events)
         except Unavailable:
             self._metrics.refits.labels(result="unavailable").inc()
             self._release(lease)
@@ -77,22 +82,21 @@ class Refitter:
             # The lease is left to expire on purpose: trying at once would fail the same way, over and over.
             self._metrics.refits.labels(result="failed").inc()
             _report(lease.session_id, error)
+            self._keep(lease, error, events)
             return True
         self._metrics.refits.labels(result=result).inc()
-        return self._stores.due.settle(lease, trained_events)
+        return self._stores.due.settle(lease, len(events))
 
-    def _bring_up_to_date(self, lease: Lease) -> tuple[int, Result]:
-        """How many events the current surrogate now knows, and how it came to that."""
+    def _bring_up_to_date(self, lease: Lease, session: Session, events: list[Event]) -> Result:
+        """How the current surrogate came to know these events."""
         start = time.monotonic()
-        session = self._stores.sessions.get(lease.session_id)
-        events = self._stores.ledger.log(lease.session_id)
         shelved = self._shelf.get(session.config.prior)
         if not events or self._is_current(session, shelved.prior, len(events)):
             self._metrics.refits_coalesced.inc()
-            return len(events), "unchanged"
+            return "unchanged"
         published = self._publish(lease, session, shelved, events)
         self._metrics.refit_duration_seconds.observe(time.monotonic() - start)
-        return len(events), "published" if published else "superseded"
+        return "published" if published else "superseded"
 
     def _publish(self, lease: Lease, session: Session, shelved: Shelved, events: list[Event]) -> bool:
         prior, transport = shelved
@@ -129,6 +133,16 @@ class Refitter:
             logger.warning("session %s is refitted: %s", session_id, error)
             return False
 
+    def _keep(self, lease: Lease, error: Exception, events: list[Event] | None) -> None:
+        """Tell who waits for the refit why there is none; events: None when they could not be read."""
+        try:
+            num_events = (
+                self._stores.sessions.ledger(lease.session_id).num_events if events is None else len(events)
+            )
+            self._stores.due.fail(lease, _failure(error, num_events, time.time()))
+        except ApaError as lost:
+            logger.warning("why session %s was not refitted is not kept: %s", lease.session_id, lost)
+
     def _release(self, lease: Lease) -> None:
         try:
             self._stores.due.release(lease)
@@ -139,6 +153,17 @@ class Refitter:
 def _seed_of(session_id: str) -> int:
     """The same session always fits with the same seed."""
     return zlib.crc32(session_id.encode())
+
+
+def _failure(error: Exception, num_events: int, now: float) -> RefitFailure:
+    known = isinstance(error, ApaError)
+    return RefitFailure(
+        error=type(error).__name__ if known else Internal.__name__,
+        # What is no error of ours may say anything, and goes to callers.
+        message=str(error)[:MAX_MESSAGE] if known else "a bug of the trainer; its log says which",
+        num_events=num_events,
+        failed_at=now,
+    )
 
 
 def _report(session_id: str, error: Exception) -> None:

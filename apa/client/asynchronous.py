@@ -15,7 +15,7 @@ import grpc
 from apa.client import requests
 from apa.client.arguments import whole_number
 from apa.client.requests import Answers, Sampling
-from apa.client.results import EventReader, SampleResult, collect, raise_refused, refit_late
+from apa.client.results import EventReader, SampleResult, collect, raise_failed, raise_refused, refit_late
 from apa.client.retries import Retries, refit_poll_s
 from apa.pb import feedback_pb2_grpc, sampler_pb2, sampler_pb2_grpc
 from apa.records.run_events import RunEvent
@@ -203,6 +203,7 @@ class AsyncClient:
             view = await self.get_session(session_id)
             if view.is_fitted:
                 break
+            raise_failed(view)
             if time.monotonic() >= deadline:
                 raise refit_late(view, timeout_s)
             await asyncio.sleep(refit_poll_s(attempt))

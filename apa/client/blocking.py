@@ -13,7 +13,7 @@ import grpc
 from apa.client import requests
 from apa.client.arguments import whole_number
 from apa.client.requests import Answers, Sampling
-from apa.client.results import EventReader, SampleResult, collect, raise_refused, refit_late
+from apa.client.results import EventReader, SampleResult, collect, raise_failed, raise_refused, refit_late
 from apa.client.retries import Retries, refit_poll_s
 from apa.pb import feedback_pb2_grpc, sampler_pb2, sampler_pb2_grpc
 from apa.records.run_events import RunEvent
@@ -259,6 +259,9 @@ class Client:
         """The session once its surrogate has seen every answer recorded so far.
 
         Raises:
+            FailedPrecondition: the refit failed on these answers, at once; the message says why. It is tried
+                again by itself, so that a later wait may succeed.
+            Internal: it failed by a bug of the trainer, whose log says which.
             DeadlineExceeded: not within `timeout_s`; the trainer may be down or busy.
             NotFound: no such session.
         """
@@ -267,6 +270,7 @@ class Client:
             view = self.get_session(session_id)
             if view.is_fitted:
                 break
+            raise_failed(view)
             if time.monotonic() >= deadline:
                 raise refit_late(view, timeout_s)
             time.sleep(refit_poll_s(attempt))

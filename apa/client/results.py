@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
-from apa.errors import DataLoss, DeadlineExceeded, FailedPrecondition
+from apa.errors import DataLoss, DeadlineExceeded, FailedPrecondition, Internal
 from apa.pb import sampler_pb2
 from apa.records.run_events import Finished, ParticleChunk, RunEvent, Started
 from apa.records.shown import SessionView, ShownSlate
@@ -97,10 +98,32 @@ def raise_refused(results: Sequence[FeedbackResult]) -> None:
             raise result.error
 
 
+def raise_failed(view: SessionView) -> None:
+    """Raises when the last refit failed on every answer that there is: waiting alone changes nothing.
+
+    Raises:
+        Internal: by a bug of the trainer.
+        FailedPrecondition: by anything else.
+    """
+    failure = view.refit_failure
+    if failure is None or failure.num_events < view.ledger.num_events:
+        return
+    kind = Internal if failure.error == Internal.__name__ else FailedPrecondition
+    when = datetime.fromtimestamp(int(failure.failed_at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    raise kind(
+        f"the refit failed: {failure.message}",
+        field="surrogate",
+        expected=f"trained on {view.ledger.num_events} answers",
+        found=f"{failure.error} on {failure.num_events} answers at {when}",
+    )
+
+
 def refit_late(view: SessionView, timeout_s: float) -> DeadlineExceeded:
     trained = view.surrogate.trained_events if view.surrogate is not None else 0
+    failure = view.refit_failure
+    before = "" if failure is None else f"; the last one, on {failure.num_events}, failed: {failure.message}"
     return DeadlineExceeded(
-        f"no refit within {timeout_s:g} s",
+        f"no refit within {timeout_s:g} s{before}",
         field="surrogate",
         expected=f"trained on {view.ledger.num_events} answers",
         found=f"trained on {trained}",

@@ -149,7 +149,7 @@ class SamplingOptions(_message.Message):
     def __init__(self, num_steps: _Optional[int] = ..., beta: _Optional[float] = ..., corrector: _Optional[str] = ..., resampling: _Optional[str] = ..., ess_threshold: _Optional[float] = ..., integrator: _Optional[str] = ..., grid: _Optional[str] = ..., seed: _Optional[int] = ...) -> None: ...
 
 class Session(_message.Message):
-    __slots__ = ("session_id", "tenant", "user_id", "config", "created_at", "spent", "reserved", "round_index", "num_events", "surrogate")
+    __slots__ = ("session_id", "tenant", "user_id", "config", "created_at", "spent", "reserved", "round_index", "num_events", "surrogate", "refit_failure")
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     TENANT_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -160,6 +160,7 @@ class Session(_message.Message):
     ROUND_INDEX_FIELD_NUMBER: _ClassVar[int]
     NUM_EVENTS_FIELD_NUMBER: _ClassVar[int]
     SURROGATE_FIELD_NUMBER: _ClassVar[int]
+    REFIT_FAILURE_FIELD_NUMBER: _ClassVar[int]
     session_id: str
     tenant: str
     user_id: str
@@ -170,7 +171,20 @@ class Session(_message.Message):
     round_index: int
     num_events: int
     surrogate: SurrogateVersion
-    def __init__(self, session_id: _Optional[str] = ..., tenant: _Optional[str] = ..., user_id: _Optional[str] = ..., config: _Optional[_Union[SessionConfig, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., spent: _Optional[int] = ..., reserved: _Optional[int] = ..., round_index: _Optional[int] = ..., num_events: _Optional[int] = ..., surrogate: _Optional[_Union[SurrogateVersion, _Mapping]] = ...) -> None: ...
+    refit_failure: RefitFailure
+    def __init__(self, session_id: _Optional[str] = ..., tenant: _Optional[str] = ..., user_id: _Optional[str] = ..., config: _Optional[_Union[SessionConfig, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., spent: _Optional[int] = ..., reserved: _Optional[int] = ..., round_index: _Optional[int] = ..., num_events: _Optional[int] = ..., surrogate: _Optional[_Union[SurrogateVersion, _Mapping]] = ..., refit_failure: _Optional[_Union[RefitFailure, _Mapping]] = ...) -> None: ...
+
+class RefitFailure(_message.Message):
+    __slots__ = ("error", "message", "num_events", "failed_at")
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    NUM_EVENTS_FIELD_NUMBER: _ClassVar[int]
+    FAILED_AT_FIELD_NUMBER: _ClassVar[int]
+    error: str
+    message: str
+    num_events: int
+    failed_at: _timestamp_pb2.Timestamp
+    def __init__(self, error: _Optional[str] = ..., message: _Optional[str] = ..., num_events: _Optional[int] = ..., failed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class SurrogateVersion(_message.Message):
     __slots__ = ("version", "family", "trained_events", "published_at")

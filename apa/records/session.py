@@ -82,6 +82,21 @@ class Ledger(BaseModel):
     num_events: int = 0
 
 
+class RefitFailure(BaseModel):
+    """Why the last refit of a session came to nothing; gone once one succeeds."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    schema_version: int = 1
+    error: str
+    """Its class in `apa.errors`; Internal for a bug of ours."""
+    message: str
+    num_events: int = Field(ge=0)
+    """Events of the session that it was to be fitted on."""
+    failed_at: float
+    """Unix seconds."""
+
+
 class SurrogateVersion(BaseModel):
     """One published surrogate of a session."""
 

@@ -8,17 +8,20 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from apa.records.session import Ledger, Session, SessionConfig, SurrogateVersion
+from apa.records.session import Ledger, RefitFailure, Session, SessionConfig, SurrogateVersion
 from apa.records.slate import SelectionReason
 
 
 @dataclass(frozen=True)
 class SessionView:
-    """A session, its running totals, and its current surrogate (None before the first refit)."""
+    """A session, its running totals, its current surrogate (None before the first refit), and why the last
+    refit failed (None when it did not).
+    """
 
     session: Session
     ledger: Ledger = field(default_factory=Ledger)
     surrogate: SurrogateVersion | None = None
+    refit_failure: RefitFailure | None = None
 
     @property
     def session_id(self) -> str:

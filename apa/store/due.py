@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import redis
 
 from apa import keys
+from apa.records.session import RefitFailure
 from apa.store.connection import guarded
 from apa.store.lua import milliseconds, script, text
 
@@ -29,6 +30,7 @@ class DueStore:
         self._mark = script(client, "mark_due")
         self._acquire = script(client, "acquire_lease")
         self._settle = script(client, "settle_lease")
+        self._fail = script(client, "record_failure")
 
     @guarded
     def due(self, limit: int) -> list[str]:
@@ -71,13 +73,29 @@ class DueStore:
         return bool(self._end(lease, trained_events))
 
     @guarded
+    def fail(self, lease: Lease, failure: RefitFailure) -> bool:
+        """Keeps why the refit failed, until one succeeds; its lease goes on. False when a later one began."""
+        session_id = lease.session_id
+        return bool(
+            self._fail(
+                keys=[keys.refit_failure(session_id), keys.fence(session_id)],
+                args=[lease.token, failure.model_dump_json()],
+            )
+        )
+
+    @guarded
     def release(self, lease: Lease) -> None:
-        """Ends the lease of a refit that failed; the session stays due."""
+        """Ends the lease of a refit that came to nothing; the session stays due."""
         self._end(lease, -1)
 
     def _end(self, lease: Lease, trained_events: int) -> object:
         session_id = lease.session_id
         return self._settle(
-            keys=[keys.lease(session_id), keys.ledger(session_id), keys.due(keys.shard_of(session_id))],
+            keys=[
+                keys.lease(session_id),
+                keys.ledger(session_id),
+                keys.due(keys.shard_of(session_id)),
+                keys.refit_failure(session_id),
+            ],
             args=[lease.owner, session_id, trained_events],
         )

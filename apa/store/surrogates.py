@@ -54,6 +54,7 @@ class SurrogateStore:
                 keys.surrogate_versions(session_id),
                 keys.fence(session_id),
                 keys.surrogate_blob(session_id, version.version),
+                keys.refit_failure(session_id),
             ],
             args=[
                 session_id,

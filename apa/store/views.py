@@ -1,4 +1,4 @@
-"""Sessions as callers see them: record, totals and current surrogate, many in one round trip."""
+"""Sessions as callers see them: record, totals, surrogate and failure, many in one round trip."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import redis
 
 from apa import keys
-from apa.records.session import Session, SurrogateVersion
+from apa.records.session import RefitFailure, Session, SurrogateVersion
 from apa.records.shown import SessionView
 from apa.store.connection import guarded
 from apa.store.lua import budget_keys, budget_script
@@ -27,13 +27,21 @@ class SessionViews:
         for session in sessions:
             self._ledger(keys=budget_keys(session.session_id), client=pipeline)
             pipeline.hget(keys.surrogate_pointer(session.session_id), "record")
+            pipeline.get(keys.refit_failure(session.session_id))
         replies = pipeline.execute()
-        rows = zip(sessions, replies[::2], replies[1::2], strict=True)
+        rows = zip(sessions, replies[::3], replies[1::3], replies[2::3], strict=True)
         return [view for row in rows if (view := _view(*row)) is not None]
 
 
-def _view(session: Session, totals: list[bytes | int], surrogate: bytes | None) -> SessionView | None:
+def _view(
+    session: Session, totals: list[bytes | int], surrogate: bytes | None, failure: bytes | None
+) -> SessionView | None:
     ledger = ledger_of(totals)
     if ledger is None:
         return None
-    return SessionView(session, ledger, None if surrogate is None else loaded(SurrogateVersion, surrogate))
+    return SessionView(
+        session,
+        ledger,
+        None if surrogate is None else loaded(SurrogateVersion, surrogate),
+        None if failure is None else loaded(RefitFailure, failure),
+    )

@@ -6,7 +6,14 @@ from typing import Any
 
 from apa.errors import InvalidArgument
 from apa.pb import common_pb2
-from apa.records.session import FeedbackKindName, Ledger, Session, SessionConfig, SurrogateVersion
+from apa.records.session import (
+    FeedbackKindName,
+    Ledger,
+    RefitFailure,
+    Session,
+    SessionConfig,
+    SurrogateVersion,
+)
 from apa.records.shown import SessionView
 from apa.records.validation import validated
 from apa.wire.sampling import options_from_pb, options_to_pb
@@ -66,6 +73,25 @@ def surrogate_from_pb(version: common_pb2.SurrogateVersion) -> SurrogateVersion:
     return validated(SurrogateVersion, given, field="surrogate")
 
 
+def failure_to_pb(failure: RefitFailure) -> common_pb2.RefitFailure:
+    return common_pb2.RefitFailure(
+        error=failure.error,
+        message=failure.message,
+        num_events=failure.num_events,
+        failed_at=time_to_pb(failure.failed_at),
+    )
+
+
+def failure_from_pb(failure: common_pb2.RefitFailure) -> RefitFailure:
+    given = {
+        "error": failure.error,
+        "message": failure.message,
+        "num_events": failure.num_events,
+        "failed_at": time_from_pb(failure.failed_at),
+    }
+    return validated(RefitFailure, given, field="refit_failure")
+
+
 def session_to_pb(view: SessionView) -> common_pb2.Session:
     session, ledger = view.session, view.ledger
     return common_pb2.Session(
@@ -79,6 +105,7 @@ def session_to_pb(view: SessionView) -> common_pb2.Session:
         round_index=ledger.round_index,
         num_events=ledger.num_events,
         surrogate=surrogate_to_pb(view.surrogate) if view.surrogate is not None else None,
+        refit_failure=failure_to_pb(view.refit_failure) if view.refit_failure is not None else None,
     )
 
 
@@ -97,7 +124,8 @@ def session_from_pb(session: common_pb2.Session) -> SessionView:
         num_events=session.num_events,
     )
     surrogate = surrogate_from_pb(session.surrogate) if session.HasField("surrogate") else None
-    return SessionView(validated(Session, given, field="session"), ledger, surrogate)
+    failure = failure_from_pb(session.refit_failure) if session.HasField("refit_failure") else None
+    return SessionView(validated(Session, given, field="session"), ledger, surrogate, failure)
 
 
 def _feedback_kind(kind: int, field: str) -> FeedbackKindName:

@@ -19,7 +19,7 @@ from apa.pb import feedback_pb2, feedback_pb2_grpc, sampler_pb2, sampler_pb2_grp
 from apa.records.feedback import Acknowledgement
 from apa.records.prior_card import PriorCard
 from apa.records.run_events import Finished, Progress, RunEvent, Started
-from apa.records.session import Ledger, Session, SurrogateVersion
+from apa.records.session import Ledger, RefitFailure, Session, SurrogateVersion
 from apa.records.shown import CatalogueItem, SessionView, ShownItem, ShownSlate
 from apa.rpc.server import start
 from apa.wire.feedback import FeedbackResult, feedback_from_pb, result_to_pb
@@ -41,6 +41,7 @@ class Fakes:
         self.answers: dict[str, feedback_pb2.FeedbackEvent] = {}
         self.before: Callable[[str], None] = lambda method: None
         self.fits = True
+        self.failure: RefitFailure | None = None
         self.closed = threading.Event()
 
     def register(self, server: grpc.aio.Server) -> Sequence[str]:
@@ -104,7 +105,10 @@ class Feedbacks(feedback_pb2_grpc.FeedbackServiceServicer):
         num = view.spent + (not duplicate)
         surrogate = SurrogateVersion(version="v", family="linear", trained_events=num, published_at=1e9)
         self.fakes.sessions[feedback.session_id] = view = SessionView(
-            view.session, Ledger(spent=num, num_events=num), surrogate if self.fakes.fits else None
+            view.session,
+            Ledger(spent=num, num_events=num),
+            surrogate if self.fakes.fits else None,
+            self.fakes.failure,
         )
         accepted = Acknowledgement(
             feedback_id=feedback.feedback_id,

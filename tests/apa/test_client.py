@@ -14,6 +14,7 @@ from apa import errors
 from apa.client import AsyncClient, Client, Feedback, Finished, Progress, ScalarAnswer, ShownSlate, Started
 from apa.client.results import EventReader, collect
 from apa.pb import sampler_pb2
+from apa.records.session import RefitFailure
 from tests.apa.fake_services import Fakes, serving
 
 
@@ -209,6 +210,39 @@ def test_a_refit_that_does_not_come_is_a_deadline_with_both_counts(apa: Client, 
     with pytest.raises(errors.DeadlineExceeded) as caught:
         apa.wait_for_refit(session.session_id, timeout_s=0.1)
     assert (caught.value.expected, caught.value.found) == ("trained on 1 answers", "trained on 0")
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"), [("DataLoss", errors.FailedPrecondition), ("Internal", errors.Internal)]
+)
+def test_a_refit_that_failed_is_told_at_once(
+    apa: Client, fakes: Fakes, address: str, kind: str, error: type[errors.ApaError]
+) -> None:
+    fakes.fits = False
+    fakes.failure = RefitFailure(error=kind, message="particle p is gone", num_events=1, failed_at=1e9)
+    session = apa.create_session("toy", 8)
+    apa.record_feedback(session.session_id, {"p": 1.0})
+
+    async def asynchronously() -> None:
+        async with AsyncClient(sampler=address, feedback=address) as client:
+            await client.wait_for_refit(session.session_id)
+
+    for wait in (lambda: apa.wait_for_refit(session.session_id), lambda: asyncio.run(asynchronously())):
+        started = time.monotonic()
+        with pytest.raises(error, match="particle p is gone") as caught:
+            wait()
+        assert time.monotonic() - started < 5
+        assert (caught.value.field, caught.value.expected) == ("surrogate", "trained on 1 answers")
+        assert caught.value.found == f"{kind} on 1 answers at 2001-09-09T01:46:40Z"
+
+
+def test_a_failure_of_fewer_answers_is_waited_out_and_told_at_the_deadline(apa: Client, fakes: Fakes) -> None:
+    fakes.fits = False
+    fakes.failure = RefitFailure(error="DataLoss", message="particle p is gone", num_events=1, failed_at=1e9)
+    session = apa.create_session("toy", 8)
+    apa.record_feedback(session.session_id, {"p": 1.0, "q": 2.0})
+    with pytest.raises(errors.DeadlineExceeded, match="particle p is gone"):
+        apa.wait_for_refit(session.session_id, timeout_s=0.1)
 
 
 def test_sessions_are_listed_over_pages(apa: Client) -> None:

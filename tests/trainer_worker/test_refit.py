@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 import torch
 
+from apa import keys
 from apa.errors import Unavailable
 from apa.store.connection import connect
 from apa.store.due import DueStore
@@ -132,15 +135,64 @@ def test_a_poisoned_session_is_reported_and_rests_until_its_lease_expires(
     assert lost in messages[0]
 
 
+def test_why_a_refit_failed_is_kept_for_who_waits_for_it(world: TrainerWorld) -> None:
+    world.session()
+    lost = world.answer(count=4)[2]
+    world.lose("s1", lost)
+
+    world.refitter.refit("s1")
+
+    failure = world.failure()
+    assert failure is not None
+    assert (failure.error, failure.num_events) == ("NotFound", 4)
+    assert lost in failure.message
+    assert failure.failed_at == pytest.approx(time.time(), abs=30)
+
+
+def test_a_bug_of_ours_is_kept_without_its_text(world: TrainerWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.session()
+    world.answer(count=2)
+
+    def broken(*_: object) -> object:
+        raise RuntimeError("password=hunter2")
+
+    monkeypatch.setattr(refit_module, "fit", broken)
+    world.refitter.refit("s1")
+
+    failure = world.failure()
+    assert failure is not None
+    assert (failure.error, failure.num_events) == ("Internal", 2)
+    assert "hunter2" not in failure.message
+
+
+def test_a_damaged_log_is_a_failure_of_all_its_answers(world: TrainerWorld) -> None:
+    world.session()
+    world.answer(count=3)
+    world.client.lset(keys.events("s1"), 1, "not an event")
+
+    world.refitter.refit("s1")
+
+    failure = world.failure()
+    assert failure is not None
+    assert (failure.error, failure.num_events) == ("DataLoss", 3)
+
+
+def test_a_session_that_is_not_there_keeps_no_failure(world: TrainerWorld) -> None:
+    world.refitter.refit("nobody")
+    assert world.failure("nobody") is None
+
+
 def test_a_poisoned_session_heals_by_itself_once_its_cause_is_gone(world: TrainerWorld) -> None:
     world.session(prior="other")
     world.answer(count=3)
     world.refitter_with(lease_s=0.02).refit("s1")
     assert world.measured("refits_total", result="failed") == 1
     write_prior(world.priors / "other")
+    assert world.failure() is not None
     while world.trained_events() == 0:
         world.refitter.refit("s1")
     assert world.due() == []
+    assert world.failure() is None
 
 
 def test_another_poisoned_session_does_not_touch_this_one(world: TrainerWorld) -> None:

@@ -18,7 +18,7 @@ from apa.priors.network import Preconditioning
 from apa.records.feedback import Feedback, ScalarAnswer
 from apa.records.particle import Particle
 from apa.records.prior_card import PriorCard
-from apa.records.session import Session, SessionConfig
+from apa.records.session import RefitFailure, Session, SessionConfig
 from apa.records.slate import Slate, SlateItem
 from apa.store.due import DueStore
 from apa.store.ledger import FeedbackLedger
@@ -118,6 +118,10 @@ class TrainerWorld:
     def trained_events(self, session_id: str = "s1") -> int:
         current = self.stores.surrogates.current(session_id)
         return 0 if current is None else current.trained_events
+
+    def failure(self, session_id: str = "s1") -> RefitFailure | None:
+        raw = self.client.get(keys.refit_failure(session_id))
+        return None if raw is None else RefitFailure.model_validate_json(raw)
 
     def measured(self, name: str, **labels: str) -> float:
         return self.registry.get_sample_value(f"apa_{name}", labels) or 0.0

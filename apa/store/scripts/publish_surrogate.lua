@@ -1,5 +1,5 @@
 -- Makes a surrogate current unless a newer refit was begun or published.
--- KEYS: pointer, versions, fence, blob.
+-- KEYS: pointer, versions, fence, blob, failure of the last refit.
 -- ARGV: session id, version, trained events, record, token, versions to keep, prefix of blob keys, channel
 local session_id, version, trained, record = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local token, keep, prefix = ARGV[5], tonumber(ARGV[6]), ARGV[7]
@@ -25,6 +25,7 @@ if redis.call('EXISTS', KEYS[4]) == 0 then
 end
 
 redis.call('HSET', KEYS[1], 'version', version, 'trained_events', trained, 'record', record)
+redis.call('DEL', KEYS[5])
 if same then
   redis.call('LREM', KEYS[2], 0, same)
 end

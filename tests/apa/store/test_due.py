@@ -4,7 +4,11 @@ import pytest
 import redis
 
 from apa import keys
+from apa.records.session import RefitFailure
 from apa.store.due import DueStore, Lease
+from apa.store.surrogates import SurrogateStore
+from apa.store.views import SessionViews
+from tests.apa.store.test_surrogates import fitted
 from tests.apa.store.world import SHORT_S, World
 from tests.waiting import wait_until
 
@@ -90,6 +94,52 @@ def test_an_answer_during_a_refit_keeps_the_session_due(world: World) -> None:
 
     assert world.due.due(10) == ["s1"]
     assert world.due.acquire("s1", 60) is not None
+
+
+def test_a_failure_is_kept_until_a_refit_succeeds(world: World, redis_client: redis.Redis) -> None:
+    views, session = SessionViews(redis_client), world.sessions.get("s1")
+    lease = world.due.acquire("s1", 60)
+    assert lease is not None
+    failure = RefitFailure(error="DataLoss", message="gone", num_events=3, failed_at=1e9)
+
+    assert world.due.fail(lease, failure)
+    assert views.of([session])[0].refit_failure == failure
+
+    world.due.release(lease)
+    assert views.of([session])[0].refit_failure == failure
+
+    lease = world.due.acquire("s1", 60)
+    assert lease is not None
+    world.due.settle(lease, trained_events=0)
+    assert views.of([session])[0].refit_failure is None
+
+
+def test_a_failure_that_a_later_refit_has_overtaken_is_not_kept(
+    world: World, redis_client: redis.Redis
+) -> None:
+    first = world.due.acquire("s1", SHORT_S)
+    assert first is not None
+    failure = RefitFailure(error="DataLoss", message="gone", num_events=3, failed_at=1e9)
+    wait_until(lambda: not redis_client.exists(keys.lease("s1")), what="the lease's end")
+    assert world.due.fail(first, failure), "nobody has taken the session over yet"
+
+    assert world.due.acquire("s1", 60) is not None
+    assert not world.due.fail(first, failure.model_copy(update={"message": "late"}))
+    (view,) = SessionViews(redis_client).of([world.sessions.get("s1")])
+    assert view.refit_failure == failure
+
+
+def test_what_is_published_ends_the_failure_though_its_lease_has_run_out(
+    world: World, redis_client: redis.Redis
+) -> None:
+    lease = world.due.acquire("s1", SHORT_S)
+    assert lease is not None
+    world.due.fail(lease, RefitFailure(error="DataLoss", message="gone", num_events=3, failed_at=1e9))
+    wait_until(lambda: not redis_client.exists(keys.lease("s1")), what="the lease's end")
+
+    assert SurrogateStore(redis_client).publish(lease, *fitted(1))
+
+    assert not redis_client.exists(keys.refit_failure("s1"))
 
 
 def test_a_failed_refit_leaves_the_session_due(world: World) -> None:

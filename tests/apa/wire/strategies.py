@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as arrays
 from apa.records.feedback import Acknowledgement, Feedback, ScalarAnswer
 from apa.records.run_events import Finished, ParticleChunk, Progress, Started
 from apa.records.sampling import SamplingOverrides
-from apa.records.session import Ledger, Session, SessionConfig, SurrogateVersion
+from apa.records.session import Ledger, RefitFailure, Session, SessionConfig, SurrogateVersion
 from apa.records.shown import CatalogueItem, SessionView, ShownItem, ShownSlate
 
 IDS = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,20}", fullmatch=True)
@@ -51,7 +51,16 @@ SURROGATES = st.builds(
     trained_events=COUNTS,
     published_at=TIMES,
 )
-VIEWS = st.builds(SessionView, session=SESSIONS, ledger=LEDGERS, surrogate=st.none() | SURROGATES)
+FAILURES = st.builds(
+    RefitFailure, error=TEXTS, message=st.text(max_size=40), num_events=COUNTS, failed_at=TIMES
+)
+VIEWS = st.builds(
+    SessionView,
+    session=SESSIONS,
+    ledger=LEDGERS,
+    surrogate=st.none() | SURROGATES,
+    refit_failure=st.none() | FAILURES,
+)
 
 ITEMS = st.builds(
     CatalogueItem, item_id=TEXTS, title=TEXTS, attributes=st.dictionaries(TEXTS, TEXTS, max_size=3)
