@@ -81,6 +81,11 @@ def request(session_id: str, request_id: str) -> str:
     return _part(session_id, "request", request_id)
 
 
+def request_arguments(session_id: str, request_id: str) -> str:
+    """String with the request's lifetime: its slate id, a space, and its arguments as JSON."""
+    return _part(session_id, "request_arguments", request_id)
+
+
 def slate(session_id: str, slate_id: str) -> str:
     """String with a lifetime: the Slate record as JSON."""
     return _part(session_id, "slate", slate_id)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import redis
 
 from apa import keys
-from apa.errors import FailedPrecondition, InvalidArgument, NotFound, Unavailable
+from apa.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, Unavailable
 from apa.records.ids import check_text
 from apa.records.particle import Particle
 from apa.records.slate import Slate
@@ -17,6 +18,9 @@ from apa.store import particles
 from apa.store.connection import guarded
 from apa.store.lua import budget_keys, budget_script, milliseconds, text
 from apa.store.stored import loaded, unknown_session
+
+Arguments = Mapping[str, object]
+"""What a request asks for, by name; values that JSON can carry."""
 
 
 @dataclass(frozen=True)
@@ -48,19 +52,34 @@ class SlateStore:
 
     @guarded
     def reserve(
-        self, session_id: str, request_id: str, slate_id: str, k: int, lifetime_s: float
+        self,
+        session_id: str,
+        request_id: str,
+        slate_id: str,
+        k: int,
+        lifetime_s: float,
+        arguments: Arguments | None = None,
     ) -> Reservation:
         """Reserves up to k answers for a slate that will be stored within `lifetime_s`.
+
+        Args:
+            arguments: what the request asks for by name, without what it leaves out. A request id stands for
+                one slate and so for one set of arguments; None compares nothing.
 
         Raises:
             InvalidArgument: the request id is empty, too long, or has a control character.
             NotFound: no such session.
+            AlreadyExists: the request id was used with other arguments.
             Unavailable: the same request is being worked on by another call.
         """
         check_text(request_id, field="request_id")
         status, *found = self._reserve(
-            keys=[*budget_keys(session_id), keys.request(session_id, request_id)],
-            args=[slate_id, request_id, k, milliseconds(lifetime_s)],
+            keys=[
+                *budget_keys(session_id),
+                keys.request(session_id, request_id),
+                keys.request_arguments(session_id, request_id),
+            ],
+            args=[slate_id, request_id, k, milliseconds(lifetime_s), _encoded(arguments)],
         )
         match text(status):
             case "reserved":
@@ -68,6 +87,8 @@ class SlateStore:
                 return Reservation(session_id, slate_id, asked, round_index)
             case "made":
                 return self._replay(session_id, text(found[0]))
+            case "other_arguments":
+                raise _other_arguments(text(found[0]), _encoded(arguments))
             case "being_made":
                 raise _being_made(request_id)
             case _:
@@ -117,6 +138,7 @@ class SlateStore:
                 keys.request(session_id, slate.request_id),
                 keys.slate(session_id, slate.slate_id),
                 keys.shown_items(session_id),
+                keys.request_arguments(session_id, slate.request_id),
             ],
             args=[
                 slate.slate_id,
@@ -136,8 +158,9 @@ class SlateStore:
         """
         request_id = self._client.hget(keys.making(session_id), slate_id)
         if request_id is not None:
-            request_key = keys.request(session_id, text(request_id))
-            self._release(keys=[*budget_keys(session_id), request_key], args=[slate_id])
+            of_request = [keys.request(session_id, text(request_id))]
+            of_request += [keys.request_arguments(session_id, text(request_id))]
+            self._release(keys=[*budget_keys(session_id), *of_request], args=[slate_id])
 
     @guarded
     def slate(self, session_id: str, slate_id: str) -> Slate:
@@ -186,6 +209,22 @@ def _reservation_lost(slate_id: str) -> FailedPrecondition:
         field="slate_id",
         expected="a slate that is still being made; repeat the request to make another",
         found=slate_id,
+    )
+
+
+def _encoded(arguments: Arguments | None) -> str:
+    return "" if arguments is None else json.dumps(dict(arguments), sort_keys=True)
+
+
+def _other_arguments(stored: str, given: str) -> AlreadyExists:
+    before, now = json.loads(stored), json.loads(given)
+    changed = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
+    values = [(name, now.get(name, "left out"), before.get(name, "left out")) for name in changed]
+    return AlreadyExists(
+        "the request id was used with other arguments",
+        field="request_id",
+        expected="the same arguments, or another request_id",
+        found="; ".join(f"{name}: {value}, was {was}" for name, value, was in values),
     )
 
 

@@ -1,5 +1,5 @@
 -- Turns a reservation into a stored slate. Its particles were written in the same transaction.
--- KEYS[5] request  KEYS[6] slate  KEYS[7] shown items
+-- KEYS[5] request  KEYS[6] slate  KEYS[7] shown items  KEYS[8] arguments of the request
 -- ARGV: slate id, record, asked, expiry in ms, shown item ids...
 local slate_id, record, asked, expires = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 -- Stored already: the same call, sent again because its reply was lost on the way.
@@ -17,6 +17,7 @@ end
 
 redis.call('SET', KEYS[6], record, 'PXAT', expires)
 redis.call('PEXPIREAT', KEYS[5], expires)
+redis.call('PEXPIREAT', KEYS[8], expires)
 for i = 5, #ARGV do
   redis.call('SADD', KEYS[7], ARGV[i])
 end

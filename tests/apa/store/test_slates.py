@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from apa import keys
-from apa.errors import FailedPrecondition, InvalidArgument, NotFound, Unavailable
+from apa.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, Unavailable
 from apa.records.ids import TEXT_IN_WORDS
 from apa.records.particle import Particle
+from apa.records.slate import Slate
+from apa.store.slates import Arguments, Reservation
 from tests.apa.store.world import LONG_S, SHORT_S, World, a_slate, an_answer, particles_of
 from tests.waiting import wait_until
 
@@ -73,6 +75,82 @@ def test_a_request_is_replayed_for_as_long_as_its_slate_lives(world: World) -> N
 
     assert world.client.pttl(keys.request("s1", "r")) > 0.9 * LONG_S * 1000
     assert world.client.pttl(keys.slate("s1", slate.slate_id)) > 0.9 * LONG_S * 1000
+
+
+ARGUMENTS: Arguments = {"num_particles": 32, "sampling.beta": 4.0}
+
+
+def reserve_with(world: World, arguments: Arguments | None, slate_id: str = "other") -> Reservation:
+    return world.slates.reserve("s1", "r", slate_id, 4, LONG_S, arguments)
+
+
+def store(world: World, reservation: Reservation, lifetime_s: float = LONG_S) -> Slate:
+    slate = a_slate(reservation, 4, "r", lifetime_s)
+    return world.slates.put(slate, particles_of(slate))
+
+
+def test_a_request_id_that_comes_back_with_other_arguments_is_refused(world: World) -> None:
+    making = reserve_with(world, ARGUMENTS, "sl")
+    for stored in (False, True):
+        if stored:
+            store(world, making)
+        with pytest.raises(AlreadyExists) as refused:
+            reserve_with(world, {"num_particles": 32, "sampling.beta": 2.0, "sampling.seed": 1})
+        assert refused.value.field == "request_id"
+        assert refused.value.expected == "the same arguments, or another request_id"
+        assert refused.value.found == "sampling.beta: 2.0, was 4.0; sampling.seed: 1, was left out"
+        with pytest.raises(AlreadyExists) as refused:
+            reserve_with(world, {"num_particles": 32})
+        assert refused.value.found == "sampling.beta: left out, was 4.0"
+    assert world.totals().reserved == 4
+
+
+def test_the_same_arguments_in_any_order_are_the_same_request(world: World) -> None:
+    slate = store(world, reserve_with(world, ARGUMENTS, "sl"))
+    assert reserve_with(world, {"sampling.beta": 4.0, "num_particles": 32}).replay == slate
+
+
+def test_a_pair_is_the_same_pair_after_it_was_stored(world: World) -> None:
+    reserve_with(world, {"sampling.active_interval": (0.1, 0.9), "num_particles": 8}, "sl")
+    with pytest.raises(AlreadyExists) as refused:
+        reserve_with(world, {"sampling.active_interval": (0.1, 0.9), "num_particles": 9})
+    assert refused.value.found == "num_particles: 9, was 8"
+
+
+def test_arguments_are_kept_for_as_long_as_the_slate(world: World) -> None:
+    making = world.slates.reserve("s1", "r", "sl", 4, 1.0, ARGUMENTS)
+    store(world, making)
+    for key in (keys.request("s1", "r"), keys.request_arguments("s1", "r")):
+        assert world.client.pttl(key) > 0.9 * LONG_S * 1000
+
+
+def test_a_reservation_without_arguments_replays_whatever_comes_later(world: World) -> None:
+    """As an earlier release stored it; and an earlier release asks without them."""
+    slate = store(world, reserve_with(world, None, "sl"))
+    assert reserve_with(world, ARGUMENTS).replay == slate
+    world.slates.release("s1", "sl")
+    assert reserve_with(world, None).replay == slate
+
+
+def test_the_arguments_of_a_released_reservation_hold_nobody(world: World) -> None:
+    other: Arguments = {"num_particles": 8}
+    for slate_id, arguments in (("a", ARGUMENTS), ("b", other)):
+        assert reserve_with(world, arguments, slate_id).asked == 4
+        world.slates.release("s1", slate_id)
+    assert not world.client.exists(keys.request_arguments("s1", "r"))
+
+
+def test_arguments_that_an_earlier_release_left_behind_hold_nobody(world: World) -> None:
+    reserve_with(world, ARGUMENTS, "a")
+    # An earlier release frees the request and reserves it again, and knows nothing of arguments.
+    left = world.client.get(keys.request_arguments("s1", "r"))
+    world.slates.release("s1", "a")
+    assert left is not None
+    world.client.set(keys.request_arguments("s1", "r"), left)
+    world.client.set(keys.request("s1", "r"), "b")
+    world.client.hset(keys.making("s1"), "b", "r")
+    with pytest.raises(Unavailable):
+        reserve_with(world, {"num_particles": 8})
 
 
 def test_a_request_that_is_under_way_elsewhere_is_to_be_tried_again(world: World) -> None:
