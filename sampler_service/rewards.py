@@ -1,16 +1,16 @@
-"""The potentials of a batch: linear heads of many users in one product, every other one by itself."""
+"""The potentials of a batch: surrogates of one architecture in one call, every other potential by itself."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import torch
 from torch import Tensor
 
 from apa.errors import ApaError, InvalidArgument
 from apa.priors.base import Denoised
-from apa.surrogates.linear import LinearSurrogate
-from apa.surrogates.stacked import stack
+from apa.surrogates.base import Surrogate
+from apa.surrogates.stacked import architecture, values_of
 from sampler_service.potential import Potential, SurrogatePotential
 
 
@@ -26,8 +26,15 @@ def rewards_of(
         InvalidArgument: one of them raises, or is not a differentiable (N,).
     """
     values: dict[int, Tensor] = {}
-    for members in _stackable(potentials):
-        values.update(_stacked([(i, _head(potentials[i])) for i in members], ts, denoised))
+    for group in _stackable(potentials):
+        members = [i for i, _ in group]
+        stacked = values_of(
+            [surrogate for _, surrogate in group],
+            [xs[i] for i in members],
+            [ts[i] for i in members],
+            [denoised[i] for i in members],
+        )
+        values.update(zip(members, stacked, strict=True))
     rewards: list[Tensor | None] = []
     for i, potential in enumerate(potentials):
         value = values.get(i)
@@ -46,36 +53,15 @@ def not_differentiable() -> InvalidArgument:
     )
 
 
-def _stackable(potentials: Sequence[Potential | None]) -> list[list[int]]:
-    """Positions of linear heads, grouped by those that share their noise levels."""
-    groups: dict[tuple[str, tuple[float, ...]], list[int]] = {}
+def _stackable(potentials: Sequence[Potential | None]) -> list[list[tuple[int, Surrogate]]]:
+    """Surrogates with their positions, grouped by those that can be evaluated together."""
+    groups: dict[Hashable, list[tuple[int, Surrogate]]] = {}
     for i, potential in enumerate(potentials):
-        if isinstance(potential, SurrogatePotential) and isinstance(potential.surrogate, LinearSurrogate):
-            head = potential.surrogate
-            groups.setdefault((head.prior_hash, head.level_values), []).append(i)
+        if isinstance(potential, SurrogatePotential):
+            key = architecture(potential.surrogate)
+            if key is not None:
+                groups.setdefault(key, []).append((i, potential.surrogate))
     return list(groups.values())
-
-
-def _head(potential: Potential | None) -> LinearSurrogate:
-    assert isinstance(potential, SurrogatePotential)
-    assert isinstance(potential.surrogate, LinearSurrogate)
-    return potential.surrogate
-
-
-def _stacked(
-    heads: Sequence[tuple[int, LinearSurrogate]], ts: Sequence[Tensor], denoised: Sequence[Denoised]
-) -> dict[int, Tensor]:
-    """One gather and one product for all heads of a group."""
-    features = torch.cat([denoised[i].features for i, _ in heads])
-    sizes = [len(ts[i]) for i, _ in heads]
-    run_index = torch.repeat_interleave(
-        torch.arange(len(heads), device=features.device),
-        torch.tensor(sizes, device=features.device),
-        output_size=len(features),
-    )
-    stacked = stack([head for _, head in heads]).to(features.device, features.dtype)
-    value = stacked.value(torch.cat([ts[i] for i, _ in heads]), features, run_index)
-    return dict(zip([i for i, _ in heads], torch.split(value, sizes), strict=True))
 
 
 def _value(potential: Potential, x_t: Tensor, t: Tensor, denoised: Denoised) -> Tensor:

@@ -1,10 +1,10 @@
-"""The learned reward of a session: its families, their artifact, and many users' heads as one batch."""
+"""The learned reward of a session: its families, their artifact, and many users' as one batch."""
 
 from apa.surrogates.artifact import load, version_of
 from apa.surrogates.base import Prediction, Surrogate
 from apa.surrogates.cnn import CnnSurrogate
 from apa.surrogates.linear import LinearSurrogate
-from apa.surrogates.stacked import StackedLinear, stack
+from apa.surrogates.stacked import StackedLinear, architecture, stack, values_of
 
 __all__ = [
     "CnnSurrogate",
@@ -12,7 +12,9 @@ __all__ = [
     "Prediction",
     "StackedLinear",
     "Surrogate",
+    "architecture",
     "load",
     "stack",
+    "values_of",
     "version_of",
 ]

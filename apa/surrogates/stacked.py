@@ -1,17 +1,75 @@
-"""The linear heads of many users as one batch: one gather and one product instead of a loop over users."""
+"""The surrogates of many users in one call: heads in one gather and product, networks in one batch."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from apa.errors import InvalidArgument
+from apa.priors.base import Denoised
 from apa.priors.schedule import VPSchedule
+from apa.surrogates.base import Surrogate
+from apa.surrogates.cnn import CnnSurrogate
 from apa.surrogates.interpolation import place
 from apa.surrogates.linear import LinearSurrogate
+from apa.surrogates.stacked_networks import outputs_of
+
+
+def architecture(surrogate: Surrogate) -> Hashable | None:
+    """Surrogates for which this is the same can be evaluated by one `values_of`; None for one that cannot."""
+    if isinstance(surrogate, LinearSurrogate):
+        return ("linear", surrogate.prior_hash, surrogate.level_values)
+    if isinstance(surrogate, CnnSurrogate):
+        return ("cnn", surrogate.data_shape)
+    return None
+
+
+def values_of(
+    surrogates: Sequence[Surrogate],
+    xs: Sequence[Tensor],
+    ts: Sequence[Tensor],
+    denoised: Sequence[Denoised],
+) -> list[Tensor]:
+    """`Surrogate.value` of each on its own particles, equal to one by one to float tolerance.
+
+    Args:
+        surrogates: of one `architecture`.
+        xs, ts, denoised: (N_i, *data_shape), (N_i,), and the denoiser's answer there; N_i may differ.
+    """
+    heads = [surrogate for surrogate in surrogates if isinstance(surrogate, LinearSurrogate)]
+    if len(heads) == len(surrogates):
+        return _linear_values(heads, ts, denoised)
+    networks = [surrogate.network for surrogate in surrogates if isinstance(surrogate, CnnSurrogate)]
+    if len(networks) == len(surrogates):
+        outputs = outputs_of(networks, [x.float() for x in xs])
+        return [output.to(x) for output, x in zip(outputs, xs, strict=True)]
+    raise InvalidArgument(
+        "surrogates stack only with those of their architecture",
+        field="surrogates",
+        expected="one architecture",
+        found=", ".join(sorted({surrogate.family for surrogate in surrogates})),
+    )
+
+
+def _linear_values(
+    heads: Sequence[LinearSurrogate], ts: Sequence[Tensor], denoised: Sequence[Denoised]
+) -> list[Tensor]:
+    """One gather and one product for all heads."""
+    if len(heads) == 1:
+        (head,) = heads
+        return [head.head(head.schedule.log_snr(ts[0]), denoised[0].features)]
+    features = torch.cat([own.features for own in denoised])
+    sizes = [len(t) for t in ts]
+    run_index = torch.repeat_interleave(
+        torch.arange(len(heads), device=features.device),
+        torch.tensor(sizes, device=features.device),
+        output_size=len(features),
+    )
+    stacked = stack(heads).to(features.device, features.dtype)
+    return list(torch.split(stacked.value(torch.cat(list(ts)), features, run_index), sizes))
 
 
 @dataclass(frozen=True, eq=False)

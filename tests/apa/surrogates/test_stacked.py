@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
+from torch import Tensor, nn
 
 from apa.errors import InvalidArgument
-from apa.surrogates import stack
-from tests.apa.surrogates.toys import ToyPrior, draw, random_surrogate
+from apa.surrogates import architecture, stack, values_of
+from apa.surrogates.stacked_networks import outputs_of
+from tests.apa.surrogates.toys import ToyPrior, draw, random_cnn, random_surrogate
 
 
 def test_each_particle_gets_the_head_of_its_own_run() -> None:
@@ -37,3 +41,54 @@ def test_heads_of_different_priors_or_levels_do_not_stack() -> None:
             stack([first, other])
     with pytest.raises(InvalidArgument, match="nothing to stack"):
         stack([])
+
+
+class Mlp(nn.Module):
+    """A family that there is not yet."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.body = nn.Sequential(nn.Linear(6, 16), nn.SiLU(), nn.Linear(16, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        value: Tensor = self.body(x).squeeze(1)
+        return value
+
+
+NETWORKS: dict[str, tuple[Callable[[int], nn.Module], tuple[int, ...]]] = {
+    "mlp": (lambda seed: Mlp(seed).eval().requires_grad_(False), (6,)),
+    "cnn": (lambda seed: random_cnn(seed).network, (1, 8, 8)),
+}
+
+
+@pytest.mark.parametrize("family", NETWORKS)
+@pytest.mark.parametrize("sizes", [(3,), (4, 4, 4), (1, 5, 2, 17, 4, 3, 1)])
+def test_many_networks_give_what_each_gives_alone_whatever_the_sizes(
+    family: str, sizes: tuple[int, ...]
+) -> None:
+    make, shape = NETWORKS[family]
+    networks = [make(seed) for seed in range(len(sizes))]
+    generator = torch.Generator().manual_seed(0)
+    xs = [torch.randn(n, *shape, generator=generator).requires_grad_() for n in sizes]
+
+    together = outputs_of(networks, xs)
+    alone = [network(x) for network, x in zip(networks, xs, strict=True)]
+
+    for value, expected in zip(together, alone, strict=True):
+        torch.testing.assert_close(value, expected)
+    ones = [torch.ones_like(value) for value in together]
+    for gradient, expected in zip(
+        torch.autograd.grad(together, xs, ones), torch.autograd.grad(alone, xs, ones), strict=True
+    ):
+        torch.testing.assert_close(gradient, expected)
+
+
+def test_surrogates_of_two_architectures_are_told_apart_and_do_not_stack() -> None:
+    linear, cnn = random_surrogate(0), random_cnn()
+    prior = ToyPrior()
+    x, t = draw(prior, 2), torch.full((2,), 0.5)
+    assert len({architecture(s) for s in (linear, random_surrogate(1), cnn, random_cnn(1))}) == 2
+    with pytest.raises(InvalidArgument, match="architecture"):
+        values_of([linear, cnn], [x, x], [t, t], [prior.denoise(x, t)] * 2)

@@ -70,12 +70,12 @@ def random_surrogate(
     )
 
 
-def random_cnn() -> CnnSurrogate:
+def random_cnn(seed: int = 0) -> CnnSurrogate:
     """A network with nothing learnt, for 1 x 8 x 8 images."""
     posterior = Posterior(
         torch.zeros(HIDDEN_DIM), torch.ones(HIDDEN_DIM), torch.zeros(2, HIDDEN_DIM + 1), 1.0, 0.3
     )
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         network = RewardNetwork(1)
     return CnnSurrogate(frozen(network), (1, 8, 8), posterior, 0.5, 2.0)
