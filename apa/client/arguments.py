@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from apa.errors import InvalidArgument
-from apa.records.ids import check_text
+from apa.records.ids import is_plain
 
 MAX_UINT32 = 2**32 - 1
 
@@ -22,13 +22,14 @@ def flag(value: object, *, field: str) -> bool:
 
 
 def text(value: str | None, *, field: str) -> str | None:
-    """A text, possibly empty, or None for none. Raises InvalidArgument."""
-    return value if value is None or value == "" else check_text(value, field=field)
+    """A text or None for none; how long it may be is the server's to say. Raises InvalidArgument."""
+    return None if value is None else some_text(value, field=field)
 
 
 def some_text(value: str, *, field: str) -> str:
-    """A text that is there; an empty one is the server's to find or not."""
-    return value if value == "" else check_text(value, field=field)
+    if not is_plain(value):
+        raise _refused(field, "a text without control characters and line breaks", value)
+    return value
 
 
 def own_id(value: str | None, *, field: str) -> str | None:

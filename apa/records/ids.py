@@ -19,13 +19,14 @@ TEXT_IN_WORDS = f"1 to {MAX_TEXT} characters, none of them a control character o
 _REFUSED = ("Cc", "Cs", "Zl", "Zp")
 
 
+def is_plain(value: object) -> bool:
+    """Whether the value is a text that can be sent, logged and shown as it is."""
+    return isinstance(value, str) and not any(unicodedata.category(one) in _REFUSED for one in value)
+
+
 def is_text(value: object) -> bool:
-    """Whether an id that we did not make, e.g. a user's, can be logged and shown as it is."""
-    return (
-        isinstance(value, str)
-        and 1 <= len(value) <= MAX_TEXT
-        and not any(unicodedata.category(character) in _REFUSED for character in value)
-    )
+    """Whether the value can be an id that we did not make, e.g. a user's."""
+    return isinstance(value, str) and 1 <= len(value) <= MAX_TEXT and is_plain(value)
 
 
 def check_text(value: str, *, field: str) -> str:
