@@ -34,6 +34,13 @@ class SampleCall:
     progress_every: int
     tenant: str
 
+    @property
+    def arguments(self) -> dict[str, object]:
+        """What a slate depends on, by name, without what the call leaves out."""
+        sampling = self.sampling.model_dump(mode="json", exclude_none=True)
+        named: dict[str, object] = {f"sampling.{name}": value for name, value in sampling.items()}
+        return named | ({"num_particles": self.num_particles} if self.num_particles else {})
+
 
 @dataclass(frozen=True)
 class Job:

@@ -44,6 +44,7 @@ class Preparing:
         Raises:
             InvalidArgument: the call names nothing to sample, or a value out of range.
             NotFound: no such session or prior.
+            AlreadyExists: the request id was used with other arguments.
             Unavailable: the store is away, the same request is under way, or a refit has to come first.
             DataLoss: the prior's folder or the surrogate's artifact is damaged.
         """
@@ -81,6 +82,7 @@ class Preparing:
             secrets.token_hex(8),
             session.config.particles_per_round,
             self.settings.reservation_lifetime_s,
+            call.arguments,
         )
 
     def _surrogate(self, session: Session, prior: Prior, version: SurrogateVersion) -> Surrogate:

@@ -14,6 +14,7 @@ import torch
 from apa import keys
 from apa.client import Client
 from apa.errors import (
+    AlreadyExists,
     ApaError,
     DataLoss,
     DeadlineExceeded,
@@ -137,6 +138,15 @@ def test_the_same_request_id_replays_the_stored_slate_and_reserves_once(
         item.particle_id for item in first.slate.items
     ]
     np.testing.assert_array_equal(second.slate.items[0].x, first.slate.items[0].x)
+    assert world.stores.sessions.ledger(session).reserved == 8
+
+
+def test_a_request_id_with_other_arguments_is_refused(client: Client, world: TrainerWorld) -> None:
+    session = world.session()
+    client.sample(session, request_id="r1", sampling={"beta": 4.0})
+    error = refused(AlreadyExists, "request_id", client, session, request_id="r1", sampling={"beta": 2.0})
+    assert error.found == "sampling.beta: 2.0, was 4.0"
+    assert client.sample(session, request_id="r1", sampling={"beta": 4.0}).started.replayed
     assert world.stores.sessions.ledger(session).reserved == 8
 
 
