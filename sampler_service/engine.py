@@ -12,6 +12,7 @@ from apa.priors.base import Prior
 from sampler_service.evaluation import Evaluation, evaluate_all
 from sampler_service.population import Population
 from sampler_service.run import Run
+from sampler_service.summaries import summaries_of
 
 
 @dataclass(frozen=True)
@@ -58,11 +59,10 @@ def tick(runs: Sequence[Run], rows: Sequence[int] | None = None) -> list[Outcome
             elif (whole := runs[i].collect(evaluation)) is not None:
                 runs[i].arrive(whole)
                 arrived[i] = whole
-        # One transfer to the host for all runs.
-        summaries = torch.stack([runs[i].summary() for i in arrived]).tolist() if arrived else []
+        summaries = summaries_of([runs[i] for i in arrived])
         outcomes: dict[int, Outcome] = dict(failures)
-        for (i, at), (ess, log_mean_weight, finite) in zip(arrived.items(), summaries, strict=True):
-            outcomes[i] = _advance(runs[i], at, ess, log_mean_weight, finite)
+        for (i, at), summary in zip(arrived.items(), summaries, strict=True):
+            outcomes[i] = _advance(runs[i], at, *summary)
         return [outcomes.get(i) for i in range(len(runs))]
 
 
