@@ -1,0 +1,20 @@
+"""The engine's promises: what sharing a batch costs, and what it brings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from benchmarks.engine import arrivals, batching, reloads, served, tenants
+from benchmarks.report import Row, Scale
+
+PARTS: tuple[Callable[[Scale], list[Row]], ...] = (
+    batching.measure,
+    reloads.measure,
+    tenants.measure,
+    served.measure,
+    arrivals.measure,
+)
+
+
+def measure(scale: Scale) -> list[Row]:
+    return [row for part in PARTS for row in part(scale)]

@@ -1,0 +1,140 @@
+"""Rows of a benchmark: ratios with their spread, the machine they were taken on, a table and JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shlex
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much to measure.
+
+    Attributes:
+        threads: of one tensor operation.
+    """
+
+    quick: bool = False
+    threads: int = 1
+
+    def pick(self, full: int, quick: int) -> int:
+        return quick if self.quick else full
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured figure.
+
+    Attributes:
+        value: the median of the repeats.
+        low, high: the quartiles of the repeats.
+        bound: what it should reach; None where it is only reported.
+        sense: whether `bound` is a least or a most.
+    """
+
+    what: str
+    value: float
+    low: float
+    high: float
+    repeats: int
+    bound: float | None = None
+    sense: Literal["least", "most"] = "least"
+    note: str = ""
+
+    @property
+    def reached(self) -> bool | None:
+        if self.bound is None:
+            return None
+        return self.value >= self.bound if self.sense == "least" else self.value <= self.bound
+
+
+def row(
+    what: str,
+    values: Sequence[float],
+    bound: float | None = None,
+    sense: Literal["least", "most"] = "least",
+    note: str = "",
+) -> Row:
+    """The median and the quartiles of repeats."""
+    ordered = sorted(values)
+    low, _, high = statistics.quantiles(ordered, n=4, method="inclusive") if len(ordered) > 1 else ordered * 3
+    return Row(what, statistics.median(ordered), low, high, len(ordered), bound, sense, note)
+
+
+def seconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def ratios(
+    numerator: Callable[[], object], denominator: Callable[[], object], repeats: int, times: int = 1
+) -> list[float]:
+    """Time of one over time of the other, in turns and in changing order, so that both see the same machine.
+
+    Args:
+        times: calls in one timing.
+    """
+    found = []
+    numerator(), denominator()
+    for repeat in range(repeats):
+        taken = {}
+        for work in (numerator, denominator) if repeat % 2 else (denominator, numerator):
+            taken[work] = seconds(lambda work=work: [work() for _ in range(times)])  # type: ignore[misc]
+        found.append(taken[numerator] / taken[denominator])
+    return found
+
+
+def report(name: str, measure: Callable[[Scale], list[Row]], scale: Scale, path: Path | None) -> None:
+    """Measures, prints the table, and writes it as JSON if asked."""
+    torch.set_num_threads(scale.threads)
+    machine = {
+        "command": shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]]),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "cpu": _cpu(),
+        "cores": os.cpu_count(),
+        "threads": scale.threads,
+        "torch": torch.__version__,
+        "load_average_before": os.getloadavg(),
+    }
+    rows = measure(scale)
+    machine["load_average_after"] = os.getloadavg()
+    for key, value in machine.items():
+        print(f"{key}: {value}")
+    print(table(rows))
+    if path is not None:
+        document = machine | {"rows": [asdict(one) | {"reached": one.reached} for one in rows]}
+        path.write_text(json.dumps(document | {"name": name}, indent=1) + "\n")
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The rows in Markdown."""
+    lines = ["| what | to reach | median | quartiles | repeats | |", "|---|---|---|---|---|---|"]
+    for one in rows:
+        to_reach = "reported" if one.bound is None else f"at {one.sense} {one.bound:g}"
+        verdict = {None: "", True: "met", False: "not met"}[one.reached]
+        what = f"{one.what} ({one.note})" if one.note else one.what
+        spread = f"{one.low:.3g} to {one.high:.3g}"
+        lines.append(f"| {what} | {to_reach} | {one.value:.3g} | {spread} | {one.repeats} | {verdict} |")
+    return "\n".join(lines)
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
