@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -167,6 +167,34 @@ def test_a_large_run_is_not_overtaken_for_ever_by_small_ones() -> None:
     assert scheduler.admit(1.0).started == ()
     scheduler.release("small-0")
     assert scheduler.admit(2.0).started == ("large",)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    size=st.integers(1, 50),
+    others=st.lists(
+        st.tuples(st.integers(1, 50), st.sampled_from("abc"), st.none() | st.floats(0.5, 100.0)),
+        min_size=120,
+        max_size=120,
+    ),
+    num_tenants=st.integers(1, 3),
+)
+def test_no_run_starves_whatever_arrives_after_it(
+    size: int, others: list[tuple[int, str, float | None]], num_tenants: int
+) -> None:
+    scheduler = Scheduler(Limits(max_particles=50, max_waiting=1000))
+    scheduler.submit(_ticket("patient", size, tenant="a"), 0.0)
+    for second, (n, tenant, patience) in enumerate(others):
+        now_s = float(second)
+        deadline_s = None if patience is None else now_s + patience
+        scheduler.submit(_ticket(str(second), n, "abc"["abc".index(tenant) % num_tenants], deadline_s), now_s)
+        started = scheduler.admit(now_s).started
+        if "patient" in started:
+            return
+        # Each second what runs ends, and another run has arrived.
+        for run_id in started:
+            scheduler.release(run_id)
+    pytest.fail("never started")
 
 
 class SchedulerMachine(RuleBasedStateMachine):
