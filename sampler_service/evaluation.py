@@ -23,12 +23,14 @@ class Part:
         t: the run's own time.
         potential: None where nothing steers.
         wants_time_derivative: whether d r / d t is needed too.
+        wants_gradient: False where only the value of r is needed: no backward pass runs for it.
     """
 
     x_t: Tensor
     t: float
     potential: Potential | None
     wants_time_derivative: bool = False
+    wants_gradient: bool = True
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Evaluation:
     Attributes:
         x_t, x_0_hat, score: (N, *data_shape).
         reward: (N,), float64; zeros without a potential.
-        grad_x: (N, *data_shape), the gradient of r in x_t; None without a potential.
+        grad_x: (N, *data_shape), the gradient of r in x_t; None without a potential or where not asked for.
         grad_t: (N,), d r / d t at fixed x_t; None where it is zero or was not asked for.
     """
 
@@ -105,7 +107,8 @@ def _evaluate(prior: Prior, parts: Sequence[Part]) -> list[Evaluation]:
             )
         ]
         rewards = rewards_of([part.potential for part in parts], xs, ts, split)
-        grads_x, grads_t = _gradients(rewards, xs, ts)
+        wanted = [r if part.wants_gradient else None for r, part in zip(rewards, parts, strict=True)]
+        grads_x, grads_t = _gradients(wanted, xs, ts)
     with torch.no_grad():
         scores = torch.split(prior.score_of(batch_x, batch_t, denoised.x_0_hat), sizes)
         return [

@@ -17,6 +17,7 @@ class Step:
     """One step of the path, from t to t_next = t - dt.
 
     Attributes:
+        steered: whether it lies in the active interval; elsewhere the prior's own kernel is right.
         beta, beta_next: the inverse temperature at both ends.
         sigma2, drift_rate: sigma_t^2 and f_t(x) / x where the step departs.
         sigma2_dt, drift_dt: the same integrated over the step.
@@ -25,6 +26,7 @@ class Step:
 
     t: float
     t_next: float
+    steered: bool
     beta: float
     beta_next: float
     sigma2: float
@@ -67,9 +69,14 @@ def times(schedule: VPSchedule, grid: GridName, t_start: float, t_end: float, nu
 
 
 def steps(schedule: VPSchedule, config: SamplingConfig) -> tuple[Step, ...]:
-    """The steps of a run; beta grows linearly in tau = 1 - t, from 0 at t_start to config.beta at t_end."""
+    """The steps of a run; beta grows linearly in tau = 1 - t over the active interval, from 0 to config.beta.
+
+    Raises:
+        InvalidArgument: the grid is empty, or no step of it lies in the active interval.
+    """
     t = times(schedule, config.grid, config.t_start, config.t_end, config.num_steps)
-    beta = config.beta * (config.t_start - t) / (config.t_start - config.t_end)
+    first, last = _active(t, config.active_interval)
+    beta = config.beta * ((t[first] - t) / (t[first] - t[last])).clamp(0.0, 1.0)
     sigma2, drift_rate = schedule.sigma(t) ** 2, schedule.drift_rate(t)
     dt = t[:-1] - t[1:]
     # The trapezoid is exact for a noise rate linear in t: the law of the step, not only its left end.
@@ -77,7 +84,24 @@ def steps(schedule: VPSchedule, config: SamplingConfig) -> tuple[Step, ...]:
     drift_dt = 0.5 * (drift_rate[:-1] + drift_rate[1:]) * dt
     a, s = schedule.scale(t), schedule.std(t)
     columns = (
-        *(t[:-1], t[1:], beta[:-1], beta[1:], sigma2[:-1], drift_rate[:-1], sigma2_dt, drift_dt),
+        *(beta[:-1], beta[1:], sigma2[:-1], drift_rate[:-1], sigma2_dt, drift_dt),
         *(a[:-1], s[:-1], a[1:], s[1:]),
     )
-    return tuple(Step(*row) for row in torch.stack(columns, dim=1).tolist())
+    ts, rows = t.tolist(), torch.stack(columns, dim=1).tolist()
+    return tuple(Step(ts[i], ts[i + 1], first <= i < last, *row) for i, row in enumerate(rows))
+
+
+def _active(t: Tensor, interval: tuple[float, float] | None) -> tuple[int, int]:
+    """Positions in the grid where steering starts and ends: the times nearest to those asked for."""
+    if interval is None:
+        return 0, len(t) - 1
+    t_min, t_max = interval
+    first, last = (int((t - at).abs().argmin()) for at in (t_max, t_min))
+    if first == last:
+        raise InvalidArgument(
+            "no step of the grid lies in the active interval",
+            field="sampling.active_interval",
+            expected=f"times at least a step apart, between {t[-1]:g} and {t[0]:g}",
+            found=f"({t_min:g}, {t_max:g}), both nearest to {t[first]:g}",
+        )
+    return first, last

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from apa.errors import NumericalError
+from apa.errors import InvalidArgument, NumericalError
 from apa.priors.base import Prior
 from apa.records.sampling import SamplingConfig
 from sampler_service import grids
-from sampler_service.correctors import Corrector, corrector_for
+from sampler_service.correctors import CORRECTORS, Corrector, corrector_for
 from sampler_service.evaluation import Evaluation, Part
 from sampler_service.integrators import INTEGRATORS
 from sampler_service.population import Population
@@ -47,13 +47,20 @@ def plan_run(
     """Checks and prepares a run; `corrector` replaces the one that the config names.
 
     Raises:
-        InvalidArgument: corrector and integrator do not go together, or the grid is empty.
+        InvalidArgument: corrector and integrator or active interval do not go together, or the grid is empty.
         FailedPrecondition: the surrogate was fitted on the features of another prior.
     """
     check_prior(potential, prior)
     # Nothing to steer by: the prior itself, whatever corrector was named.
     name = "none" if potential is None else config.corrector
     chosen = corrector or corrector_for(name, config.integrator)
+    if config.active_interval is not None and not chosen.takes_interval:
+        raise InvalidArgument(
+            f"corrector {config.corrector!r} steers along the whole path",
+            field="sampling.active_interval",
+            expected="none, or corrector 'fkc', 'twisted' or 'guidance'",
+            found=str(config.active_interval),
+        )
     return Plan(
         prior=prior,
         potential=potential if chosen.steers else None,
@@ -75,6 +82,8 @@ class Run:
         step: steps taken so far.
         log_z: of the resamplings so far.
         clip_events: 0-dim count.
+        last_reward: (N,), r where it was last read.
+        left_reward: (N,), r where the particles left the active interval; None while they are in it.
         evaluated: of the first rows at the time of `step`, until all rows are there.
     """
 
@@ -90,6 +99,7 @@ class Run:
     num_resamplings: int = 0
     ess_history: list[float] = field(default_factory=list)
     last_reward: Tensor | None = None
+    left_reward: Tensor | None = None
     evaluated: list[Evaluation] = field(default_factory=list)
 
     @property
@@ -117,10 +127,26 @@ class Run:
 
     def part(self, rows: int) -> Part:
         """What this run asks of the next evaluation: its next so many rows."""
-        potential = self.plan.potential
-        timed = potential is not None and potential.depends_on_t
-        x = self.x[self._rows_done :][:rows]
-        return Part(x, self.t, potential, timed and self.plan.corrector.needs_time_derivative)
+        x, corrector = self.x[self._rows_done :][:rows], self.plan.corrector
+        potential = self.plan.potential if self._departs or self._arrives or self._closes else None
+        gradient = self._departs or (self._arrives and corrector.reads_gradient_on_arrival)
+        timed = gradient and potential is not None and potential.depends_on_t
+        return Part(x, self.t, potential, timed and corrector.needs_time_derivative, gradient)
+
+    @property
+    def _departs(self) -> bool:
+        """Whether the next step is steered."""
+        return not self.at_end and self.plan.steps[self.step].steered
+
+    @property
+    def _arrives(self) -> bool:
+        """Whether a steered step ends here, and its weight is due."""
+        return self.plan.corrector.exact and self.step > 0 and self.plan.steps[self.step - 1].steered
+
+    @property
+    def _closes(self) -> bool:
+        """Whether the path ends here, after steps that were not steered, and the closing weight is due."""
+        return self.plan.corrector.exact and self.at_end and not self._arrives
 
     def collect(self, evaluation: Evaluation) -> Evaluation | None:
         """The evaluation of all rows, once the last of them are here."""
@@ -132,11 +158,16 @@ class Run:
 
     def arrive(self, at: Evaluation) -> None:
         """Adds the weight that is due on arriving here."""
-        self.last_reward = at.reward
-        if self.step > 0:
-            self.log_weights = self.plan.corrector.arrive(
-                self.plan.steps[self.step - 1], at, self.log_weights
-            )
+        corrector = self.plan.corrector
+        if self._departs or self._arrives or self._closes:
+            self.last_reward = at.reward
+        if self._arrives:
+            self.log_weights = corrector.arrive(self.plan.steps[self.step - 1], at, self.log_weights)
+            self.left_reward = None if self._departs else at.reward
+        elif self._closes:
+            assert self.left_reward is not None, "a run closes an interval that it never left"
+            beta = self.plan.steps[-1].beta_next
+            self.log_weights = corrector.close(beta, at, self.left_reward, self.log_weights)
 
     def summary(self) -> Tensor:
         """(3,), float64: ESS, log mean exp(w), and whether all is finite; read by the host once a tick."""
@@ -174,6 +205,7 @@ class Run:
         rows = scheme(torch.softmax(self.log_weights, dim=0), self.generator)
         self.x = self.x[rows]
         self.ancestors = self.ancestors[rows]
+        self.left_reward = None if self.left_reward is None else self.left_reward[rows]
         self.log_weights = torch.zeros_like(self.log_weights)
         self.log_z += log_mean_weight
         self.num_resamplings += 1
@@ -184,9 +216,8 @@ class Run:
         step = self.plan.steps[self.step]
         kernel = INTEGRATORS[self.plan.config.integrator](step, at)
         noise = standard_normal(self.x.shape, self.generator, self.x.device)
-        self.x, self.log_weights, clips = self.plan.corrector.depart(
-            step, kernel, at, self.log_weights, noise
-        )
+        corrector = self.plan.corrector if step.steered else CORRECTORS["none"]
+        self.x, self.log_weights, clips = corrector.depart(step, kernel, at, self.log_weights, noise)
         if clips is not None:
             self.clip_events = self.clip_events + clips
         self.step += 1

@@ -129,7 +129,7 @@ class SessionConfig(_message.Message):
     def __init__(self, prior: _Optional[str] = ..., budget: _Optional[int] = ..., particles_per_round: _Optional[int] = ..., num_particles: _Optional[int] = ..., policy: _Optional[str] = ..., surrogate: _Optional[str] = ..., feedback_kind: _Optional[_Union[FeedbackKind, str]] = ..., sampling: _Optional[_Union[SamplingOptions, _Mapping]] = ...) -> None: ...
 
 class SamplingOptions(_message.Message):
-    __slots__ = ("num_steps", "beta", "corrector", "resampling", "ess_threshold", "integrator", "grid", "seed")
+    __slots__ = ("num_steps", "beta", "corrector", "resampling", "ess_threshold", "integrator", "grid", "seed", "active_interval")
     NUM_STEPS_FIELD_NUMBER: _ClassVar[int]
     BETA_FIELD_NUMBER: _ClassVar[int]
     CORRECTOR_FIELD_NUMBER: _ClassVar[int]
@@ -138,6 +138,7 @@ class SamplingOptions(_message.Message):
     INTEGRATOR_FIELD_NUMBER: _ClassVar[int]
     GRID_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
+    ACTIVE_INTERVAL_FIELD_NUMBER: _ClassVar[int]
     num_steps: int
     beta: float
     corrector: str
@@ -146,7 +147,16 @@ class SamplingOptions(_message.Message):
     integrator: str
     grid: str
     seed: int
-    def __init__(self, num_steps: _Optional[int] = ..., beta: _Optional[float] = ..., corrector: _Optional[str] = ..., resampling: _Optional[str] = ..., ess_threshold: _Optional[float] = ..., integrator: _Optional[str] = ..., grid: _Optional[str] = ..., seed: _Optional[int] = ...) -> None: ...
+    active_interval: ActiveInterval
+    def __init__(self, num_steps: _Optional[int] = ..., beta: _Optional[float] = ..., corrector: _Optional[str] = ..., resampling: _Optional[str] = ..., ess_threshold: _Optional[float] = ..., integrator: _Optional[str] = ..., grid: _Optional[str] = ..., seed: _Optional[int] = ..., active_interval: _Optional[_Union[ActiveInterval, _Mapping]] = ...) -> None: ...
+
+class ActiveInterval(_message.Message):
+    __slots__ = ("t_min", "t_max")
+    T_MIN_FIELD_NUMBER: _ClassVar[int]
+    T_MAX_FIELD_NUMBER: _ClassVar[int]
+    t_min: float
+    t_max: float
+    def __init__(self, t_min: _Optional[float] = ..., t_max: _Optional[float] = ...) -> None: ...
 
 class Session(_message.Message):
     __slots__ = ("session_id", "tenant", "user_id", "config", "created_at", "spent", "reserved", "round_index", "num_events", "surrogate", "refit_failure")

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 CorrectorName = Literal["fkc", "twisted", "clipped", "guidance", "none"]
 ResamplingName = Literal["systematic", "stratified", "multinomial", "ssp"]
 IntegratorName = Literal["euler_maruyama", "ancestral"]
 GridName = Literal["uniform", "log_snr"]
+
+
+def _rising(interval: tuple[float, float]) -> tuple[float, float]:
+    if not interval[0] < interval[1]:
+        raise ValueError("t_min must be below t_max")
+    return interval
+
+
+_Time = Annotated[float, Field(ge=0.0, le=1.0)]
+ActiveInterval = Annotated[tuple[_Time, _Time], AfterValidator(_rising)]
+"""(t_min, t_max) of the path."""
 
 
 class SamplingConfig(BaseModel):
@@ -20,7 +31,7 @@ class SamplingConfig(BaseModel):
     num_steps: int = Field(default=100, ge=1, le=1000)
     """Steps from t_start to t_end."""
     beta: float = Field(default=1.0, ge=-1e4, le=1e4, allow_inf_nan=False)
-    """Inverse temperature at the data end; it grows linearly from 0 at t_start."""
+    """Inverse temperature at the data end; grows linearly from 0 at t_start, or over the active interval."""
     corrector: CorrectorName = "fkc"
     """Which drift and which weights: see sampler_service/correctors."""
     resampling: ResamplingName = "systematic"
@@ -32,6 +43,9 @@ class SamplingConfig(BaseModel):
     t_start: float = Field(default=1.0, gt=0.0, le=1.0)
     t_end: float = Field(default=1e-3, gt=0.0, lt=1.0)
     """Where the grid stops, short of t = 0, where the noise vanishes."""
+    active_interval: ActiveInterval | None = None
+    """Steer between these times only, each moved to the nearest of the grid: beta is 0 down to t_max, and whole
+    from t_min on. Below it the prior's own kernel runs, and the reward is read once more at the end."""
     seed: int | None = Field(default=None, ge=0, le=2**63 - 1)
     """Seed of the run; drawn by the caller's generator or by the service when None."""
 
@@ -55,3 +69,4 @@ class SamplingOverrides(BaseModel):
     integrator: IntegratorName | None = None
     grid: GridName | None = None
     seed: int | None = Field(default=None, ge=0, le=2**63 - 1)
+    active_interval: ActiveInterval | None = None

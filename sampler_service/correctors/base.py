@@ -35,17 +35,33 @@ class Corrector(ABC):
         steers: whether it reads the potential.
         exact: whether its weights make the population follow p_t; only then are there resampling and log Z.
         needs_time_derivative: whether it wants d r / d t of a potential that depends on t.
+        reads_gradient_on_arrival: whether `arrive` wants the gradient; without it, one is computed only where
+            `depart` follows.
+        takes_interval: whether it may be left out of a part of the path.
         integrators: those whose kernel it can correct.
     """
 
     steers: ClassVar[bool] = True
     exact: ClassVar[bool] = False
     needs_time_derivative: ClassVar[bool] = False
+    reads_gradient_on_arrival: ClassVar[bool] = False
+    takes_interval: ClassVar[bool] = True
     integrators: ClassVar[tuple[IntegratorName, ...]] = ("euler_maruyama", "ancestral")
 
     def arrive(self, step: Step, at: Evaluation, log_weights: Tensor) -> Tensor:  # noqa: ARG002
         """log_weights (N,) with what is due at the end of `step`, where `at` was evaluated."""
         return log_weights
+
+    def close(self, beta: float, at: Evaluation, left: Tensor, log_weights: Tensor) -> Tensor:
+        """log_weights (N,) at the end of a path whose last part was the prior's own kernel.
+
+        That kernel turns q_t exp(beta r(x_t)) at t_min into the law of the end times exp(beta r) of where
+        each particle was then, so that beta r(x_0) - beta r(x_t_min) makes it exact.
+
+        Args:
+            left: (N,), r where each particle left the active interval.
+        """
+        return log_weights + beta * (at.reward - left)
 
     @abstractmethod
     def depart(

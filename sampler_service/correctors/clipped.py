@@ -21,6 +21,7 @@ W_MIN, W_MAX = 0.1, 10.0
 
 
 class Clipped(Corrector):
+    takes_interval: ClassVar[bool] = False
     integrators: ClassVar[tuple[IntegratorName, ...]] = ("euler_maruyama",)
 
     def depart(

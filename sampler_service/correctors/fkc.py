@@ -32,6 +32,7 @@ class Signs(NamedTuple):
 class Fkc(Corrector):
     exact: ClassVar[bool] = True
     needs_time_derivative: ClassVar[bool] = True
+    reads_gradient_on_arrival: ClassVar[bool] = True
 
     def __init__(self, signs: Signs = Signs()) -> None:  # noqa: B008
         self._signs = signs

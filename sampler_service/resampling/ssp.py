@@ -1,9 +1,11 @@
 """SSP, the Srinivasan sampling process (Gerber, Chopin and Whiteley 2019): N W_i rounded up or down.
 
 Two fractions p and q are settled against each other, in a way that keeps the mean of both: one of them
-becomes 0 or 1, the other is left with the rest and goes on. Counts are negatively associated, in any order
-of the particles, which systematic resampling's are not. The pairs meet as in a knock-out tournament,
-Srinivasan's own order: log2 N rounds of tensor operations on the weights' device, none read by the host.
+becomes 0 or 1, the other is left with the rest and goes on. The pairs meet as in a knock-out tournament, so
+it is log2 N rounds of tensor operations on the weights' device, none of them read by the host. Counts are
+negatively associated in any order of the particles, which systematic resampling's are not, and in a
+tournament as along a line (Brown Kramer, Cutler and Radcliffe, Negative Dependence and Srinivasan's Sampling
+Process).
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ def test_options_come_back_with_what_was_left_out_left_out(options: SamplingOver
 
 
 def test_a_resolved_config_travels_with_everything_a_caller_may_choose() -> None:
-    config = SamplingConfig(seed=7)
+    config = SamplingConfig(seed=7, active_interval=(0.25, 0.75))
     back = options_from_pb(sent(options_to_pb(config)))
     assert SamplingConfig().merged(back) == config
     assert None not in back.model_dump().values()
