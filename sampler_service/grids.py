@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from apa.errors import InvalidArgument
+from apa.priors.posterior_variance import PosteriorVariance
 from apa.priors.schedule import VPSchedule
 from apa.records.sampling import GridName, SamplingConfig
 
@@ -22,6 +24,7 @@ class Step:
         sigma2, drift_rate: sigma_t^2 and f_t(x) / x where the step departs.
         sigma2_dt, drift_dt: the same integrated over the step.
         a, s, a_next, s_next: the path x_t = a x_0 + s eps at both ends.
+        x_0_variance: of x_0 given x_t where the step departs, on average; 0 where nobody asked for it.
     """
 
     t: float
@@ -37,10 +40,21 @@ class Step:
     s: float
     a_next: float
     s_next: float
+    x_0_variance: float = 0.0
 
     @property
     def dt(self) -> float:
         return self.t - self.t_next
+
+    @property
+    def ratio(self) -> float:
+        """exp(-dlambda), of the two signal-to-noise ratios: how much of x_t the ancestral step keeps."""
+        return (self.a / self.s * self.s_next / self.a_next) ** 2
+
+    @property
+    def fresh(self) -> float:
+        """1 - ratio, without cancellation: how much of x_0_hat the ancestral step takes."""
+        return -math.expm1(math.log(self.ratio)) if self.ratio > 0.0 else 1.0
 
 
 def times(schedule: VPSchedule, grid: GridName, t_start: float, t_end: float, num_steps: int) -> Tensor:
@@ -68,7 +82,9 @@ def times(schedule: VPSchedule, grid: GridName, t_start: float, t_end: float, nu
     return t
 
 
-def steps(schedule: VPSchedule, config: SamplingConfig) -> tuple[Step, ...]:
+def steps(
+    schedule: VPSchedule, config: SamplingConfig, posterior_variance: PosteriorVariance | None = None
+) -> tuple[Step, ...]:
     """The steps of a run; beta grows linearly in tau = 1 - t over the active interval, from 0 to config.beta.
 
     Raises:
@@ -86,6 +102,9 @@ def steps(schedule: VPSchedule, config: SamplingConfig) -> tuple[Step, ...]:
     columns = (
         *(beta[:-1], beta[1:], sigma2[:-1], drift_rate[:-1], sigma2_dt, drift_dt),
         *(a[:-1], s[:-1], a[1:], s[1:]),
+        torch.zeros_like(t[:-1])
+        if posterior_variance is None
+        else posterior_variance.at(schedule.log_snr(t[:-1])),
     )
     ts, rows = t.tolist(), torch.stack(columns, dim=1).tolist()
     return tuple(Step(ts[i], ts[i + 1], first <= i < last, *row) for i, row in enumerate(rows))

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from apa.errors import InvalidArgument, NumericalError
+from apa.errors import FailedPrecondition, InvalidArgument, NumericalError
 from apa.priors.base import Prior
+from apa.priors.posterior_variance import PosteriorVariance
 from apa.records.sampling import SamplingConfig
 from sampler_service import grids
 from sampler_service.correctors import CORRECTORS, Corrector, corrector_for
@@ -48,7 +49,8 @@ def plan_run(
 
     Raises:
         InvalidArgument: corrector and integrator or active interval do not go together, or the grid is empty.
-        FailedPrecondition: the surrogate was fitted on the features of another prior.
+        FailedPrecondition: the surrogate was fitted on the features of another prior, or the integrator needs
+            a posterior variance that the prior does not have.
     """
     check_prior(potential, prior)
     # Nothing to steer by: the prior itself, whatever corrector was named.
@@ -67,8 +69,26 @@ def plan_run(
         config=config,
         num_particles=num_particles,
         corrector=chosen,
-        steps=grids.steps(prior.schedule, config),
+        steps=grids.steps(prior.schedule, config, _posterior_variance(prior, config)),
     )
+
+
+def _posterior_variance(prior: Prior, config: SamplingConfig) -> PosteriorVariance | None:
+    """What the integrator adds, where it adds it.
+
+    Raises:
+        FailedPrecondition: the prior has no table of it.
+    """
+    if config.integrator != "analytic":
+        return None
+    if prior.posterior_variance is None:
+        raise FailedPrecondition(
+            "the prior does not know its posterior variance",
+            field="sampling.integrator",
+            expected="ancestral or euler_maruyama, or a prior folder with a posterior variance",
+            found=f"analytic with {prior.card.name}",
+        )
+    return prior.posterior_variance
 
 
 @dataclass

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from apa.errors import FailedPrecondition
 from apa.priors.catalogue import Catalogue
+from apa.priors.posterior_variance import PosteriorVariance
 from apa.priors.schedule import VPSchedule
 from apa.records.prior_card import PriorCard
 
@@ -39,6 +40,11 @@ class Prior(ABC):
     schedule: VPSchedule
     content_hash: str
     catalogue: Catalogue | None = None
+
+    @property
+    def posterior_variance(self) -> PosteriorVariance | None:
+        """How uncertain x_0 still is at each noise level; None where nobody has measured it."""
+        return None
 
     @property
     def data_shape(self) -> tuple[int, ...]:

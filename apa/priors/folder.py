@@ -20,7 +20,7 @@ from safetensors.torch import load as tensors_from_bytes
 from safetensors.torch import save as tensors_to_bytes
 from torch import Tensor
 
-from apa.errors import DataLoss, InvalidArgument, NotFound
+from apa.errors import DataLoss, FailedPrecondition, InvalidArgument, NotFound
 from apa.prior_folders import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, read_card
 from apa.priors.base import Prior
 from apa.priors.catalogue import Catalogue
@@ -30,6 +30,7 @@ from apa.priors.diffusers_prior import DiffusersPrior
 from apa.priors.gaussian_mixture import GaussianMixturePrior
 from apa.priors.mlp import MLP, MLPConfig
 from apa.priors.network import DenoiserNetwork, NetworkPrior, Preconditioning
+from apa.priors.posterior_variance import PosteriorVariance
 from apa.priors.schedule import VPSchedule
 from apa.priors.unet import UNet, UNetConfig
 from apa.records.prior_card import PriorCard
@@ -65,6 +66,8 @@ class PriorConfig(_Kind):
     noise_rate_min: float = Field(gt=0)
     noise_rate_max: float = Field(gt=0)
     weights_sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    posterior_variance: PosteriorVariance | None = None
+    """What the integrator `analytic` adds; a prior without it samples by the others."""
 
 
 class ConditionedConfig(_Kind):
@@ -94,6 +97,7 @@ def save_prior(prior: Prior, folder: Path | str) -> None:
         noise_rate_min=prior.schedule.noise_rate_min,
         noise_rate_max=prior.schedule.noise_rate_max,
         weights_sha256=hashlib.sha256(weights).hexdigest(),
+        posterior_variance=prior.posterior_variance if isinstance(prior, NetworkPrior) else None,
     )
     write_atomically(folder / WEIGHTS_FILE, weights)
     write_atomically(folder / CONFIG_FILE, _json(config))
@@ -141,7 +145,27 @@ def _model_in(folder: Path, card: PriorCard, device: torch.device | str) -> Prio
     _load_weights(network, tensors)
     _check_card(card, network)
     preconditioning = Preconditioning(schedule, config.model.data_mean, config.model.data_std)
-    return NetworkPrior(network, preconditioning, card, short_hash).to(device)
+    prior = NetworkPrior(network, preconditioning, card, short_hash, config.posterior_variance)
+    return prior.to(device)
+
+
+def record_posterior_variance(folder: Path | str, posterior_variance: PosteriorVariance) -> None:
+    """Write it into the folder's config; the weights, and what was fitted on their features, stay.
+
+    Raises:
+        FailedPrecondition: the folder points to another prior, or its prior knows its own.
+    """
+    folder = Path(folder)
+    config = _read_config(folder)
+    if not isinstance(config, PriorConfig) or isinstance(config.model, _MixtureModel):
+        raise FailedPrecondition(
+            "this prior takes no table",
+            field="prior",
+            expected="the folder of a U-Net or an MLP",
+            found=str(folder),
+        )
+    changed = config.model_copy(update={"posterior_variance": posterior_variance})
+    write_atomically(folder / CONFIG_FILE, _json(changed))
 
 
 def short_content_hash(weights_sha256: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from functools import cached_property
 
 import torch
 from safetensors.torch import save as tensors_to_bytes
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from apa.errors import InvalidArgument
 from apa.priors.base import Denoised, Prior
+from apa.priors.posterior_variance import PosteriorVariance, estimate_posterior_variance
 from apa.priors.schedule import VPSchedule
 from apa.records.prior_card import PriorCard
 
@@ -82,6 +84,12 @@ class GaussianMixturePrior(Prior):
         components = torch.multinomial(self.weights, n, replacement=True, generator=generator)
         noise = torch.randn(n, self.means.shape[1], generator=generator, dtype=self.means.dtype)
         return self.means[components] + self.variance[components].sqrt() * noise.to(self.means)
+
+    @cached_property
+    def posterior_variance(self) -> PosteriorVariance:
+        """Averaged over its own draws, a thousand values at least."""
+        draws = max(256, 4096 // self.means.shape[1])
+        return estimate_posterior_variance(self, self.sample(draws, torch.Generator().manual_seed(0)))
 
     def tensors(self) -> dict[str, Tensor]:
         """What defines it, as a prior folder stores it."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from apa.priors.base import Denoised, Prior
 from apa.priors.conditioned import ConditionedPrior
+from apa.priors.posterior_variance import PosteriorVariance
 from apa.priors.schedule import VPSchedule
 from apa.records.prior_card import PriorCard
 
@@ -85,13 +86,23 @@ class NetworkPrior(Prior):
     """A trained denoiser as a prior. The network is frozen and in evaluation mode."""
 
     def __init__(
-        self, network: DenoiserNetwork, preconditioning: Preconditioning, card: PriorCard, content_hash: str
+        self,
+        network: DenoiserNetwork,
+        preconditioning: Preconditioning,
+        card: PriorCard,
+        content_hash: str,
+        posterior_variance: PosteriorVariance | None = None,
     ) -> None:
         self.network = network.eval().requires_grad_(False)
         self.preconditioning = preconditioning
         self.schedule = preconditioning.schedule
         self.card = card
         self.content_hash = content_hash
+        self._posterior_variance = posterior_variance
+
+    @property
+    def posterior_variance(self) -> PosteriorVariance | None:
+        return self._posterior_variance
 
     def denoise(self, x_t: Tensor, t: Tensor, labels: Tensor | None = None) -> Denoised:
         """See `Prior.denoise`; labels: (N,), for a network that takes them."""

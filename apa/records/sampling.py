@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 CorrectorName = Literal["fkc", "twisted", "clipped", "guidance", "none"]
 ResamplingName = Literal["systematic", "stratified", "multinomial", "ssp"]
-IntegratorName = Literal["euler_maruyama", "ancestral"]
+IntegratorName = Literal["euler_maruyama", "ancestral", "analytic"]
 GridName = Literal["uniform", "log_snr"]
 
 

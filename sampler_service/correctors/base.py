@@ -46,7 +46,7 @@ class Corrector(ABC):
     needs_time_derivative: ClassVar[bool] = False
     reads_gradient_on_arrival: ClassVar[bool] = False
     takes_interval: ClassVar[bool] = True
-    integrators: ClassVar[tuple[IntegratorName, ...]] = ("euler_maruyama", "ancestral")
+    integrators: ClassVar[tuple[IntegratorName, ...]] = ("euler_maruyama", "ancestral", "analytic")
 
     def arrive(self, step: Step, at: Evaluation, log_weights: Tensor) -> Tensor:  # noqa: ARG002
         """log_weights (N,) with what is due at the end of `step`, where `at` was evaluated."""

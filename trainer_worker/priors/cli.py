@@ -25,6 +25,7 @@ from trainer_worker.priors.half_precision import store_in_half
 from trainer_worker.priors.labels import with_labels
 from trainer_worker.priors.options import FitOptions
 from trainer_worker.priors.run import resolve_minutes, run_fit
+from trainer_worker.priors.variance import measure_posterior_variance
 
 app = typer.Typer(
     add_completion=False,
@@ -103,6 +104,7 @@ def fit(
         store_in_half(out)
     if named:
         attach_catalogue(out, named, training_data.items.numpy())
+    measure_posterior_variance(out, training_data, seed)
 
 
 @app.command()
@@ -115,6 +117,19 @@ def export(
     export_checkpoint(checkpoint, out)
     if half:
         store_in_half(out)
+
+
+@app.command()
+def variance(
+    prior: Annotated[Path, typer.Option(help="A prior folder; its config gets the table.")],
+    data: Annotated[Path | None, typer.Option(help="Vectors: an .npy file of shape (M, D), float.")] = None,
+    images: Annotated[Path | None, typer.Option(help="Images: a folder, an IDX file or an .npz.")] = None,
+    seed: Annotated[int, typer.Option()] = 0,
+) -> None:
+    """Measure the posterior variance, which the integrator `analytic` needs; `fit` does it at its end."""
+    table = measure_posterior_variance(prior, _load(data, images), seed)
+    for log_snr, value in zip(table.log_snr, table.variance, strict=True):
+        print(f"log-SNR {log_snr:7.2f}  variance {value:.3g}")
 
 
 @app.command()

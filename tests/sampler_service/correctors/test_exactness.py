@@ -82,6 +82,19 @@ def test_sixty_four_dimensions_pass_the_gate(corrector: CorrectorName) -> None:
     assert measure(two_modes(64), LinearReward(slope), config, num_seeds=6).passes
 
 
+def test_the_analytic_variance_removes_most_of_the_bias_of_log_z_at_few_steps() -> None:
+    slope = torch.zeros(16)
+    # Across the line between the modes, where the variance is near its average over the coordinates.
+    slope[1] = 1.0
+    errors = {}
+    for integrator in ("ancestral", "analytic"):
+        config = SamplingConfig(num_steps=25, beta=3.0, corrector="twisted", integrator=integrator)
+        errors[integrator] = measure(two_modes(16), LinearReward(slope), config, num_seeds=10).log_z_error
+
+    assert abs(errors["ancestral"]) > 0.2
+    assert abs(errors["analytic"]) < 0.05
+
+
 def test_halving_the_step_halves_the_bias_of_fkc() -> None:
     errors = [
         measure(three_modes(), MILD, SamplingConfig(num_steps=n, beta=5.0)).log_z_error for n in (25, 50, 100)
