@@ -47,7 +47,7 @@ def fitted(own_data: Path) -> Path:
         told = re.sub(r"--minutes \d+", "--steps 20 --width 16", command)
         arguments = shlex.split(told)[1:]
         apa = Path(sys.executable).with_name("apa")
-        subprocess.run([apa, *arguments], cwd=own_data, check=True, timeout=120, capture_output=True)
+        subprocess.run([apa, *arguments], cwd=own_data, check=True, timeout=280, capture_output=True)
     return own_data
 
 
