@@ -1,4 +1,4 @@
-"""python -m benchmarks engine [--json FILE] [--quick]"""
+"""python -m benchmarks engine|exactness [--json FILE] [--quick]"""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
-from benchmarks.report import Row, Scale, report
+from benchmarks.report import Scale
 
-NAMES = ("engine",)
+NAMES = ("engine", "exactness")
 
 
 def main() -> None:
@@ -19,8 +19,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="under a minute, with wider spreads")
     parser.add_argument("--threads", type=int, default=1, help="threads of one tensor operation")
     options = parser.parse_args()
-    measure: Callable[[Scale], list[Row]] = import_module(f"benchmarks.{options.name}").measure
-    report(options.name, measure, Scale(quick=options.quick, threads=options.threads), options.json)
+    run: Callable[[Scale, Path | None], None] = import_module(f"benchmarks.{options.name}").run
+    run(Scale(quick=options.quick, threads=options.threads), options.json)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -99,8 +99,19 @@ def ratios(
 
 def report(name: str, measure: Callable[[Scale], list[Row]], scale: Scale, path: Path | None) -> None:
     """Measures, prints the table, and writes it as JSON if asked."""
+    circumstances = begin(scale)
+    rows = measure(scale)
+    end(circumstances)
+    print(table(rows))
+    write(
+        path, circumstances | {"rows": [asdict(one) | {"reached": one.reached} for one in rows], "name": name}
+    )
+
+
+def begin(scale: Scale) -> dict[str, Any]:
+    """Sets the threads; what a reader has to know of the machine and the command."""
     torch.set_num_threads(scale.threads)
-    machine = {
+    return {
         "command": shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]]),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "cpu": _cpu(),
@@ -109,14 +120,19 @@ def report(name: str, measure: Callable[[Scale], list[Row]], scale: Scale, path:
         "torch": torch.__version__,
         "load_average_before": os.getloadavg(),
     }
-    rows = measure(scale)
-    machine["load_average_after"] = os.getloadavg()
-    for key, value in machine.items():
+
+
+def end(circumstances: dict[str, Any]) -> None:
+    """Adds the load of the machine at the end, and prints them all."""
+    circumstances["load_average_after"] = os.getloadavg()
+    for key, value in circumstances.items():
         print(f"{key}: {value}")
-    print(table(rows))
+
+
+def write(path: Path | None, document: dict[str, Any]) -> None:
+    """As JSON, where a file is asked for."""
     if path is not None:
-        document = machine | {"rows": [asdict(one) | {"reached": one.reached} for one in rows]}
-        path.write_text(json.dumps(document | {"name": name}, indent=1) + "\n")
+        path.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from benchmarks.engine import arrivals, batching, reloads, served, tenants
-from benchmarks.report import Row, Scale
+from benchmarks.report import Row, Scale, report
 
 PARTS: tuple[Callable[[Scale], list[Row]], ...] = (
     batching.measure,
@@ -18,3 +19,8 @@ PARTS: tuple[Callable[[Scale], list[Row]], ...] = (
 
 def measure(scale: Scale) -> list[Row]:
     return [row for part in PARTS for row in part(scale)]
+
+
+def run(scale: Scale, path: Path | None) -> None:
+    """Measures every part, prints the table, and writes it as JSON if asked."""
+    report("engine", measure, scale, path)

@@ -13,7 +13,7 @@ from sampler_service.engine import tick
 from sampler_service.population import Population
 from sampler_service.potential import Potential, Reward, as_potential
 from sampler_service.run import plan_run, start_run
-from tests.closed_forms import LinearReward, Mixture, QuadraticReward, tilted
+from simulation.closed_forms import LinearReward, Mixture, QuadraticReward, tilted
 
 
 def three_modes() -> GaussianMixturePrior:

@@ -7,7 +7,7 @@ import torch
 
 from apa.records.sampling import CorrectorName, GridName, IntegratorName, SamplingConfig
 from sampler_service.potential import DenoisedRewardPotential, RewardPotential
-from tests.closed_forms import LinearReward, QuadraticReward, tilted
+from simulation.closed_forms import LinearReward, QuadraticReward, tilted
 from tests.sampler_service.problems import MILD, SLOPE, measure, three_modes, two_modes
 
 EXACT: tuple[CorrectorName, ...] = ("fkc", "twisted")

@@ -14,7 +14,7 @@ from sampler_service.correctors.twisted import Twisted
 from sampler_service.evaluation import evaluate
 from sampler_service.integrators import INTEGRATORS, Kernel
 from sampler_service.potential import RewardPotential
-from tests.closed_forms import LinearReward
+from simulation.closed_forms import LinearReward
 from tests.sampler_service.problems import run_many
 
 NUM_RUNS, NUM_PARTICLES = 400, 4
