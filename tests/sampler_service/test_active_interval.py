@@ -16,7 +16,7 @@ from sampler_service.correctors.fkc import Fkc
 from sampler_service.correctors.twisted import Twisted
 from sampler_service.evaluation import Evaluation
 from sampler_service.potential import DenoisedRewardPotential, Potential, RewardPotential
-from tests.closed_forms import QuadraticReward
+from simulation.closed_forms import QuadraticReward
 from tests.sampler_service.problems import MILD, measure, run_many, three_modes
 
 PRIOR = three_modes()
