@@ -44,8 +44,8 @@ class SamplingConfig(BaseModel):
     t_end: float = Field(default=1e-3, gt=0.0, lt=1.0)
     """Where the grid stops, short of t = 0, where the noise vanishes."""
     active_interval: ActiveInterval | None = None
-    """Steer between these times only, each moved to the nearest of the grid: beta is 0 down to t_max, whole from
-    t_min on. Below it the prior's own kernel runs, and the reward is read once more at the end."""
+    """Steer between these times only, each moved to the nearest of the grid: beta is 0 down to t_max and
+    whole from t_min on. Below it the prior's own kernel runs, and the reward is read once more at the end."""
     seed: int | None = Field(default=None, ge=0, le=2**63 - 1)
     """Seed of the run; drawn by the caller's generator or by the service when None."""
 
