@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
-from apa.errors import FailedPrecondition
+from apa.errors import FailedPrecondition, InvalidArgument
 from apa.priors.base import Denoised, Prior
 from apa.records.sampling import CorrectorName
 from apa.surrogates.base import Surrogate
@@ -76,6 +78,68 @@ class SurrogatePotential:
         return self.surrogate.value(x_t, t, denoised)
 
 
+@dataclass(frozen=True)
+class Repelled:
+    """Another potential, less how close the denoised estimate is to what was already shown.
+
+        r(x_t, t) - strength mean_j exp(-|x_0_hat - shown_j|^2 / (2 width^2))
+
+    A term of the potential, not of the drift alone: the weights are exact for the target that it changes.
+
+    Attributes:
+        shown: (M, *data_shape), M at least 1.
+        strength: in units of r.
+        width: of the kernel, in distances of the data; see `median_width`.
+    """
+
+    potential: Potential
+    shown: Tensor
+    strength: float
+    width: float
+    depends_on_t: bool = True
+    uses_denoiser: bool = True
+
+    def value(self, x_t: Tensor, t: Tensor, denoised: Denoised) -> Tensor:
+        x, shown = denoised.x_0_hat.flatten(1), self.shown.to(denoised.x_0_hat).flatten(1)
+        # By products: (N, M) numbers, where differences would be (N, M, D).
+        squared = x.square().sum(dim=1, keepdim=True) + shown.square().sum(dim=1) - 2.0 * x @ shown.T
+        closeness = torch.exp(-0.5 * squared.clamp(min=0.0) / self.width**2).mean(dim=1)
+        return self.potential.value(x_t, t, denoised) - self.strength * closeness
+
+
+def repelled(
+    potential: Potential | None, shown: Tensor, strength: float, width: float | None = None
+) -> Potential | None:
+    """`potential` repelled from `shown` (M, *data_shape); itself where there is nothing to repel, or from.
+
+    Raises:
+        InvalidArgument: strength is negative, width not positive, or either not finite.
+    """
+    if not 0.0 <= strength < math.inf:
+        raise _out_of_range("strength", "at least 0", strength)
+    if width is not None and not 0.0 < width < math.inf:
+        raise _out_of_range("width", "above 0", width)
+    if potential is None or strength == 0.0 or len(shown) == 0:
+        return potential
+    return Repelled(potential, shown, strength, median_width(shown) if width is None else width)
+
+
+def median_width(shown: Tensor) -> float:
+    """The median distance between two of `shown` (M, *data_shape) that differ; sqrt(D) where no two do."""
+    distances = torch.pdist(shown.flatten(1).double())
+    distances = distances[distances > 0.0]
+    return float(distances.median()) if len(distances) else math.sqrt(shown[0].numel())
+
+
+def _out_of_range(name: str, expected: str, found: float) -> InvalidArgument:
+    return InvalidArgument(
+        f"the {name} of the repulsion is out of range",
+        field=f"repulsion.{name}",
+        expected=expected,
+        found=str(found),
+    )
+
+
 def as_potential(
     reward: Reward | Surrogate | Potential | None, corrector: CorrectorName = "fkc"
 ) -> Potential | None:
@@ -100,6 +164,8 @@ def check_prior(potential: Potential | None, prior: Prior) -> None:
     Raises:
         FailedPrecondition: it was fitted on another prior.
     """
+    if isinstance(potential, Repelled):
+        check_prior(potential.potential, prior)
     if not isinstance(potential, SurrogatePotential):
         return
     fitted_on = potential.surrogate.prior_hash
