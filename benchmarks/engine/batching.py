@@ -32,8 +32,10 @@ def measure(scale: Scale) -> list[Row]:
 
 
 def _alone_and_beside(films: Prior, surrogates: list[LinearSurrogate]) -> list[Row]:
-    together = _to_the_end(runs(films, surrogates, 16, 25))
-    alone = [_to_the_end([run])[0] for run in runs(films, surrogates, 16, 25)]
+    # A beta at which every run resamples: without, the ancestors would be the same whatever happened.
+    together = _to_the_end(runs(films, surrogates, 16, 25, beta=20.0))
+    alone = [_to_the_end([run])[0] for run in runs(films, surrogates, 16, 25, beta=20.0)]
+    assert all(population.num_resamplings for population in together)
     apart = [float((a.x - b.x).abs().max()) for a, b in zip(alone, together, strict=True)]
     same = [float(torch.equal(a.ancestors, b.ancestors)) for a, b in zip(alone, together, strict=True)]
     return [

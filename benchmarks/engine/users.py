@@ -40,19 +40,23 @@ def users(of: Prior, count: int) -> list[LinearSurrogate]:
     ]
 
 
-def config(num_steps: int, seed: int = 0) -> SamplingConfig:
+def config(num_steps: int, seed: int = 0, beta: float = 2.0) -> SamplingConfig:
     return SamplingConfig(
-        num_steps=num_steps, beta=2.0, corrector="twisted", integrator="ancestral", seed=seed
+        num_steps=num_steps, beta=beta, corrector="twisted", integrator="ancestral", seed=seed
     )
 
 
 def runs(
-    of: Prior, surrogates: Sequence[LinearSurrogate], num_particles: int, num_steps: int = 1000
+    of: Prior,
+    surrogates: Sequence[LinearSurrogate],
+    num_particles: int,
+    num_steps: int = 1000,
+    beta: float = 2.0,
 ) -> list[Run]:
     """One run for each of the surrogates; the seed is its position."""
     return [
         start_run(
-            plan_run(of, SurrogatePotential(surrogate), config(num_steps), num_particles),
+            plan_run(of, SurrogatePotential(surrogate), config(num_steps, beta=beta), num_particles),
             torch.device("cpu"),
             seed,
         )
