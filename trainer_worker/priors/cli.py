@@ -60,7 +60,10 @@ def fit(
         int | None, typer.Option(help="Width of the network: 48 for images, 256 for vectors.")
     ] = None,
     blocks: Annotated[int, typer.Option(help="Residual blocks per level and half.")] = 2,
-    precision: Annotated[str, typer.Option(help="bfloat16 or float32, of the products.")] = "bfloat16",
+    precision: Annotated[
+        str,
+        typer.Option(help="float32, or bfloat16: faster where the processor computes in it, else slower."),
+    ] = "float32",
     checkpoint: Annotated[
         Path | None, typer.Option(help="Where to keep the state; beside the folder unless set.")
     ] = None,

@@ -21,7 +21,7 @@ class FitOptions(BaseModel):
     width: int = Field(default=48, ge=8)
     """Width of the network, see `UNetConfig` and `MLPConfig`."""
     blocks: int = Field(default=2, ge=1)
-    precision: str = Field(default="bfloat16", pattern="^(bfloat16|float32)$")
+    precision: str = Field(default="float32", pattern="^(bfloat16|float32)$")
     """Of the products while training; weights, loss and optimiser are float32."""
 
     @property
