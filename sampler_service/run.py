@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 
 import torch
@@ -188,17 +187,6 @@ class Run:
             assert self.left_reward is not None, "a run closes an interval that it never left"
             beta = self.plan.steps[-1].beta_next
             self.log_weights = corrector.close(beta, at, self.left_reward, self.log_weights)
-
-    def summary(self) -> Tensor:
-        """(3,), float64: ESS, log mean exp(w), and whether all is finite; read by the host once a tick."""
-        w = self.log_weights
-        log_sum = torch.logsumexp(w, dim=0)
-        ess = torch.exp(2.0 * log_sum - torch.logsumexp(2.0 * w, dim=0))
-        finite = torch.isfinite(w).all() & torch.isfinite(self.x).all()
-        if self.last_reward is not None:
-            # Not every corrector's weights would show it.
-            finite = finite & torch.isfinite(self.last_reward).all()
-        return torch.stack([ess, log_sum - math.log(len(w)), finite.double()])
 
     def record(self, ess: float, finite: float) -> None:
         """Notes the ESS after a step.
