@@ -43,13 +43,15 @@ class SamplerSettings(ServerSettings):
 
     num_particles: int = Field(default=32, ge=1, le=MAX_PARTICLES)
     """N of a run that names none."""
-    num_steps: int = Field(default=20, ge=1, le=1000)
+    num_steps: int = Field(default=15, ge=1, le=1000)
     """Default of runs; measured in docs/decisions/0004."""
     beta: float = Field(default=6.0, ge=-1e4, le=1e4, allow_inf_nan=False)
     corrector: CorrectorName = "twisted"
     """Exact for the discrete chain of a learned prior, and for surrogates that depend on t."""
     integrator: IntegratorName = "ancestral"
     grid: GridName = "uniform"
+    t_start: float = Field(default=0.8, gt=0.0, le=1.0)
+    """Where runs begin. Above it 4% of an item's size is left at most; measured in docs/decisions/0004."""
 
     @model_validator(mode="after")
     def _defaults_within_limits(self) -> Self:
@@ -66,4 +68,5 @@ class SamplerSettings(ServerSettings):
             corrector=self.corrector,
             integrator=self.integrator,
             grid=self.grid,
+            t_start=self.t_start,
         )

@@ -2,6 +2,9 @@
 
 Order: the tenant that has had the least (particle-steps over weight), within it the nearest deadline, then
 arrival. The next run in that order is never overtaken by a smaller one that would fit, so nothing starves.
+
+A tenant with runs under way gets no further place while it holds more particles than are free (dynamic
+thresholds: Choudhury and Hahne 1998), so that whoever comes next finds room at once. Alone, it may fill half.
 """
 
 from __future__ import annotations
@@ -132,10 +135,7 @@ class Scheduler:
             del self._waiting[run_id]
         started = []
         free = self.limits.max_particles - self.particles_running
-        while self._waiting:
-            ticket = self._next().ticket
-            if ticket.num_particles > free:
-                break
+        while (ticket := self._next(free)) is not None and ticket.num_particles <= free:
             free -= ticket.num_particles
             self._start(ticket)
             started.append(ticket.run_id)
@@ -188,8 +188,17 @@ class Scheduler:
                 retry_after_s=limits.retry_after_s,
             )
 
-    def _next(self) -> _Waiting:
-        return min(self._waiting.values(), key=lambda w: (self._served[w.ticket.tenant], w.urgency))
+    def _next(self, free: int) -> Ticket | None:
+        """The first in order, of the tenants that may take another place while so many particles are free."""
+        held = Counter[str]()
+        for ticket in self._running.values():
+            held[ticket.tenant] += ticket.num_particles
+        first = min(
+            (waiting for waiting in self._waiting.values() if held[waiting.ticket.tenant] <= free),
+            key=lambda waiting: (self._served[waiting.ticket.tenant], waiting.urgency),
+            default=None,
+        )
+        return None if first is None else first.ticket
 
     def _start(self, ticket: Ticket) -> None:
         """The whole run is charged when it starts."""

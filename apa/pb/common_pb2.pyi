@@ -129,7 +129,7 @@ class SessionConfig(_message.Message):
     def __init__(self, prior: _Optional[str] = ..., budget: _Optional[int] = ..., particles_per_round: _Optional[int] = ..., num_particles: _Optional[int] = ..., policy: _Optional[str] = ..., surrogate: _Optional[str] = ..., feedback_kind: _Optional[_Union[FeedbackKind, str]] = ..., sampling: _Optional[_Union[SamplingOptions, _Mapping]] = ...) -> None: ...
 
 class SamplingOptions(_message.Message):
-    __slots__ = ("num_steps", "beta", "corrector", "resampling", "ess_threshold", "integrator", "grid", "seed", "active_interval")
+    __slots__ = ("num_steps", "beta", "corrector", "resampling", "ess_threshold", "integrator", "grid", "seed", "active_interval", "t_start")
     NUM_STEPS_FIELD_NUMBER: _ClassVar[int]
     BETA_FIELD_NUMBER: _ClassVar[int]
     CORRECTOR_FIELD_NUMBER: _ClassVar[int]
@@ -139,6 +139,7 @@ class SamplingOptions(_message.Message):
     GRID_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
     ACTIVE_INTERVAL_FIELD_NUMBER: _ClassVar[int]
+    T_START_FIELD_NUMBER: _ClassVar[int]
     num_steps: int
     beta: float
     corrector: str
@@ -148,7 +149,8 @@ class SamplingOptions(_message.Message):
     grid: str
     seed: int
     active_interval: ActiveInterval
-    def __init__(self, num_steps: _Optional[int] = ..., beta: _Optional[float] = ..., corrector: _Optional[str] = ..., resampling: _Optional[str] = ..., ess_threshold: _Optional[float] = ..., integrator: _Optional[str] = ..., grid: _Optional[str] = ..., seed: _Optional[int] = ..., active_interval: _Optional[_Union[ActiveInterval, _Mapping]] = ...) -> None: ...
+    t_start: float
+    def __init__(self, num_steps: _Optional[int] = ..., beta: _Optional[float] = ..., corrector: _Optional[str] = ..., resampling: _Optional[str] = ..., ess_threshold: _Optional[float] = ..., integrator: _Optional[str] = ..., grid: _Optional[str] = ..., seed: _Optional[int] = ..., active_interval: _Optional[_Union[ActiveInterval, _Mapping]] = ..., t_start: _Optional[float] = ...) -> None: ...
 
 class ActiveInterval(_message.Message):
     __slots__ = ("t_min", "t_max")

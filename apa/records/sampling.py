@@ -41,6 +41,7 @@ class SamplingConfig(BaseModel):
     grid: GridName = "uniform"
     """Uniform in t, or uniform in log-SNR."""
     t_start: float = Field(default=1.0, gt=0.0, le=1.0)
+    """Where the grid begins, in pure noise; below 1 no step is spent where nothing is left of the data."""
     t_end: float = Field(default=1e-3, gt=0.0, lt=1.0)
     """Where the grid stops, short of t = 0, where the noise vanishes."""
     active_interval: ActiveInterval | None = None
@@ -70,3 +71,4 @@ class SamplingOverrides(BaseModel):
     grid: GridName | None = None
     seed: int | None = Field(default=None, ge=0, le=2**63 - 1)
     active_interval: ActiveInterval | None = None
+    t_start: float | None = Field(default=None, gt=0.0, le=1.0)

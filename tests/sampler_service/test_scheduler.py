@@ -169,6 +169,18 @@ def test_a_large_run_is_not_overtaken_for_ever_by_small_ones() -> None:
     assert scheduler.admit(2.0).started == ("large",)
 
 
+def test_a_busy_tenant_leaves_room_for_whoever_comes_next() -> None:
+    scheduler = Scheduler(Limits(max_particles=100, max_waiting=1000))
+    for i in range(50):
+        scheduler.submit(_ticket(f"busy-{i}", 10, tenant="busy"), 0.0)
+    scheduler.admit(0.0)
+
+    scheduler.submit(_ticket("other", 40, tenant="other"), 1.0)
+
+    assert "other" in scheduler.admit(1.0).started
+    assert scheduler.num_running == 7
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     size=st.integers(1, 50),

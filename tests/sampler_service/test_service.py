@@ -94,6 +94,16 @@ def test_an_unsteered_run_streams_its_events_in_order_and_repeats_by_its_seed(cl
     assert abs(np.sign(again.x[:, 0]).mean()) < 0.2, "both modes have the same mass"
 
 
+def test_where_the_path_begins_is_the_servers_unless_the_request_says_otherwise(client: Client) -> None:
+    def begun(**sampling: float) -> float | None:
+        first = next(client.sample_stream(prior="mixture", num_particles=2, sampling=sampling))
+        assert isinstance(first, Started)
+        return first.sampling.t_start
+
+    assert begun() == 0.8
+    assert begun(t_start=0.5) == 0.5
+
+
 def test_the_first_slate_is_a_cold_start_and_a_later_one_is_steered_by_what_was_learnt(
     client: Client, world: TrainerWorld
 ) -> None:

@@ -328,7 +328,7 @@ def test_the_observer_hears_of_resamplings_and_clips(engine: EngineThread, measu
 
 
 def test_a_small_run_steps_in_every_batch_beside_one_that_takes_many_for_a_step(measured: Measured) -> None:
-    engine = EngineThread(Limits(max_particles=1000, max_batch_particles=50), observer=measured)
+    engine = EngineThread(Limits(max_particles=2000, max_batch_particles=50), observer=measured)
     large, small = Listener(), Listener()
     config = SamplingConfig(num_steps=10, seed=1)
     engine.submit(_request("large", config=config, num_particles=900, progress_every=1), large)

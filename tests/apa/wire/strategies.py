@@ -31,6 +31,7 @@ OVERRIDES = st.builds(
     integrator=st.none() | st.sampled_from(["euler_maruyama", "ancestral"]),
     grid=st.none() | st.sampled_from(["uniform", "log_snr"]),
     seed=st.none() | st.integers(0, 2**63 - 1),
+    t_start=st.none() | st.floats(0.01, 1.0),
     active_interval=st.none()
     | st.lists(UNIT, min_size=2, max_size=2, unique=True).map(lambda ends: tuple(sorted(ends))),
 )
