@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from apa.errors import ApaError, Internal, ResourceExhausted
-from apa.priors.base import Denoised, Prior
+from apa.priors.base import Prior
 from sampler_service.potential import Potential
-from sampler_service.rewards import not_differentiable, rewards_of
+from sampler_service.rewards import Rewards, Rows, not_differentiable, rewards_of
 
 
 @dataclass(frozen=True)
@@ -88,68 +89,78 @@ def evaluate_all(prior: Prior, parts: Sequence[Part]) -> list[Evaluation | ApaEr
 
 
 def _evaluate(prior: Prior, parts: Sequence[Part]) -> list[Evaluation]:
-    through_denoiser = any(part.potential is not None and part.potential.uses_denoiser for part in parts)
+    potentials = [part.potential for part in parts]
+    steered = [potential for potential in potentials if potential is not None]
+    sizes = [len(part.x_t) for part in parts]
     with torch.enable_grad():
-        # Each run has leaves of its own, so that one backward pass gives each its own gradient.
-        xs = [part.x_t.detach().requires_grad_(part.potential is not None) for part in parts]
-        ts = [
-            part.x_t.new_full((len(part.x_t),), part.t).requires_grad_(part.wants_time_derivative)
-            for part in parts
-        ]
-        batch_x, batch_t = torch.cat(xs), torch.cat(ts)
-        with torch.set_grad_enabled(through_denoiser):
-            denoised = prior.denoise(batch_x, batch_t)
-        sizes = [len(x) for x in xs]
-        split = [
-            Denoised(x_0_hat, features)
-            for x_0_hat, features in zip(
-                torch.split(denoised.x_0_hat, sizes), torch.split(denoised.features, sizes), strict=True
-            )
-        ]
-        rewards = rewards_of([part.potential for part in parts], xs, ts, split)
-        wanted = [r if part.wants_gradient else None for r, part in zip(rewards, parts, strict=True)]
-        grads_x, grads_t = _gradients(wanted, xs, ts)
+        # One leaf for all runs: a row of it is read by its own run's reward alone.
+        x_t = torch.cat([part.x_t for part in parts]).detach().requires_grad_(bool(steered))
+        t = _times(parts, x_t).requires_grad_(any(part.wants_time_derivative for part in parts))
+        with torch.set_grad_enabled(any(potential.uses_denoiser for potential in steered)):
+            denoised = prior.denoise(x_t, t)
+        rewards = rewards_of(potentials, Rows(x_t, t, *denoised), sizes)
+        grad_x, grad_t = _gradients(rewards, [part.wants_gradient for part in parts], x_t, t)
     with torch.no_grad():
-        scores = torch.split(prior.score_of(batch_x, batch_t, denoised.x_0_hat), sizes)
-        return [
-            Evaluation(
-                x_t=x.detach(),
-                x_0_hat=own.x_0_hat.detach(),
-                score=score.detach(),
-                reward=x.new_zeros(len(x), dtype=torch.float64) if r is None else r.detach().double(),
-                grad_x=grad_x,
-                grad_t=grad_t,
-            )
-            for x, own, score, r, grad_x, grad_t in zip(
-                xs, split, scores, rewards, grads_x, grads_t, strict=True
-            )
-        ]
+        score = prior.score_of(x_t, t, denoised.x_0_hat)
+        zeros = [part.x_t.new_zeros(len(part.x_t)) for part in parts]
+        values = [zero if r is None else r for r, zero in zip(rewards.values, zeros, strict=True)]
+        columns = (x_t, denoised.x_0_hat, score, torch.cat(values).double(), grad_x, grad_t)
+        rows = zip(*(_split(column, sizes) for column in columns), strict=True)
+        return [_of_part(part, *own) for part, own in zip(parts, rows, strict=True)]
+
+
+def _of_part(
+    part: Part,
+    x_t: Tensor,
+    x_0_hat: Tensor,
+    score: Tensor,
+    reward: Tensor,
+    grad_x: Tensor | None,
+    grad_t: Tensor | None,
+) -> Evaluation:
+    """What the part asked for, of its own rows."""
+    steered = part.potential is not None and part.wants_gradient
+    return Evaluation(
+        x_t=x_t,
+        x_0_hat=x_0_hat,
+        score=score,
+        reward=reward,
+        grad_x=grad_x if steered else None,
+        grad_t=grad_t if part.wants_time_derivative else None,
+    )
+
+
+def _times(parts: Sequence[Part], like: Tensor) -> Tensor:
+    """(N,), each row's own t."""
+    t = [part.t for part in parts for _ in range(len(part.x_t))]
+    return torch.tensor(t, dtype=like.dtype).to(like.device)
+
+
+def _split(column: Tensor | None, sizes: Sequence[int]) -> Sequence[Any]:
+    return [None] * len(sizes) if column is None else torch.split(column.detach(), list(sizes))
 
 
 def _gradients(
-    rewards: Sequence[Tensor | None], xs: Sequence[Tensor], ts: Sequence[Tensor]
-) -> tuple[list[Tensor | None], list[Tensor | None]]:
-    """The gradients of each run's r in its own x_t and t, in one backward pass."""
-    steered = [i for i, r in enumerate(rewards) if r is not None]
-    timed = [i for i in steered if ts[i].requires_grad]
-    grads_x: list[Tensor | None] = [None] * len(rewards)
-    grads_t: list[Tensor | None] = [None] * len(rewards)
-    if not steered:
-        return grads_x, grads_t
-    values = [r for r in rewards if r is not None]
+    rewards: Rewards, wants: Sequence[bool], x_t: Tensor, t: Tensor
+) -> tuple[Tensor | None, Tensor | None]:
+    """Of each row's r in its own x_t, (N, *data_shape), and t, (N,), in one pass; None where unwanted.
+
+    Raises:
+        InvalidArgument: a potential does not depend on what it is given to read.
+    """
+    wanted = [r for r, wants_it in zip(rewards.values, wants, strict=True) if r is not None and wants_it]
+    if not wanted:
+        return None, None
+    r = torch.cat(wanted)
+    leaves = [x_t, t] if t.requires_grad else [x_t]
+    read = [rows for i, rows in rewards.read.items() if wants[i]]
     grads = torch.autograd.grad(
-        values,
-        [*(xs[i] for i in steered), *(ts[i] for i in timed)],
-        grad_outputs=[torch.ones_like(r) for r in values],
-        allow_unused=True,
+        r, [*leaves, *(own for rows in read for own in rows)], torch.ones_like(r), allow_unused=True
     )
-    for i, grad in zip(steered, grads[: len(steered)], strict=True):
-        if grad is None:
-            raise not_differentiable()
-        grads_x[i] = grad
-    for i, grad in zip(timed, grads[len(steered) :], strict=True):
-        grads_t[i] = grad
-    return grads_x, grads_t
+    rest = iter(grads[len(leaves) :])
+    if any(all(grad is None for grad in [next(rest) for _ in rows]) for rows in read):
+        raise not_differentiable()
+    return grads[0], grads[1] if t.requires_grad else None
 
 
 def _as_error(error: Exception) -> ApaError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,34 +15,65 @@ from apa.surrogates.stacked import architecture, values_of
 from sampler_service.potential import Potential, SurrogatePotential
 
 
-def rewards_of(
-    potentials: Sequence[Potential | None],
-    xs: Sequence[Tensor],
-    ts: Sequence[Tensor],
-    denoised: Sequence[Denoised],
-) -> list[Tensor | None]:
-    """Each run's r, (N,), attached to its own x_t and t; None where nothing steers.
+class Rows(NamedTuple):
+    """What potentials read, for some rows of a batch.
+
+    Attributes:
+        x_t: (N, *data_shape). t: (N,). x_0_hat, features: the denoiser's answer there.
+    """
+
+    x_t: Tensor
+    t: Tensor
+    x_0_hat: Tensor
+    features: Tensor
+
+    @property
+    def denoised(self) -> Denoised:
+        return Denoised(self.x_0_hat, self.features)
+
+
+class Rewards(NamedTuple):
+    """The rewards of a batch.
+
+    Attributes:
+        values: of each run, (N_i,), attached to its own rows; None where nothing steers.
+        read: by run, the attached tensors that a potential of its own was given: a gradient has to reach one.
+    """
+
+    values: list[Tensor | None]
+    read: dict[int, list[Tensor]]
+
+
+def rewards_of(potentials: Sequence[Potential | None], batch: Rows, sizes: Sequence[int]) -> Rewards:
+    """Each run's r on its own rows.
+
+    Args:
+        sizes: N_i, how many rows are each run's; the first run's come first.
 
     Raises:
-        InvalidArgument: one of them raises, or is not a differentiable (N,).
+        InvalidArgument: one of them raises, or is not a differentiable (N_i,).
     """
-    values: dict[int, Tensor] = {}
+    rows = [Rows(*own) for own in zip(*(torch.split(part, list(sizes)) for part in batch), strict=True)]
+    values: list[Tensor | None] = [None] * len(potentials)
     for group in _stackable(potentials):
         members = [i for i, _ in group]
-        stacked = values_of(
-            [surrogate for _, surrogate in group],
-            [xs[i] for i in members],
-            [ts[i] for i in members],
-            [denoised[i] for i in members],
-        )
-        values.update(zip(members, stacked, strict=True))
-    rewards: list[Tensor | None] = []
+        # Mostly all runs are of one architecture, and their rows need not be picked out of the batch.
+        at = batch if len(members) == len(rows) else _joined([rows[i] for i in members])
+        own_sizes = [sizes[i] for i in members]
+        stacked = values_of([surrogate for _, surrogate in group], at.x_t, at.t, at.denoised, own_sizes)
+        for i, value in zip(members, torch.split(stacked, own_sizes), strict=True):
+            values[i] = value
+    read = {}
     for i, potential in enumerate(potentials):
-        value = values.get(i)
-        if value is None and potential is not None:
-            value = _value(potential, xs[i], ts[i], denoised[i])
-        rewards.append(value)
-    return rewards
+        if values[i] is None and potential is not None:
+            own = rows[i]
+            values[i] = _value(potential, own.x_t, own.t, own.denoised)
+            read[i] = [part for part in (own.x_t, own.x_0_hat, own.features) if part.requires_grad]
+    return Rewards(values, read)
+
+
+def _joined(rows: Sequence[Rows]) -> Rows:
+    return Rows(*(torch.cat(parts) for parts in zip(*rows, strict=True)))
 
 
 def not_differentiable() -> InvalidArgument:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -15,7 +16,7 @@ from apa.surrogates.base import Surrogate
 from apa.surrogates.cnn import CnnSurrogate
 from apa.surrogates.interpolation import place
 from apa.surrogates.linear import LinearSurrogate
-from apa.surrogates.stacked_networks import outputs_of
+from apa.surrogates.stacked_networks import STACKS_KEPT, outputs_of
 
 
 def architecture(surrogate: Surrogate) -> Hashable | None:
@@ -28,24 +29,24 @@ def architecture(surrogate: Surrogate) -> Hashable | None:
 
 
 def values_of(
-    surrogates: Sequence[Surrogate],
-    xs: Sequence[Tensor],
-    ts: Sequence[Tensor],
-    denoised: Sequence[Denoised],
-) -> list[Tensor]:
-    """`Surrogate.value` of each on its own particles, equal to one by one to float tolerance.
+    surrogates: Sequence[Surrogate], x_t: Tensor, t: Tensor, denoised: Denoised, sizes: Sequence[int]
+) -> Tensor:
+    """`Surrogate.value` of each on its own rows, equal to one by one to float tolerance.
 
     Args:
         surrogates: of one `architecture`.
-        xs, ts, denoised: (N_i, *data_shape), (N_i,), and the denoiser's answer there; N_i may differ.
+        x_t, t, denoised: (N, *data_shape), (N,), and the denoiser's answer; rows of the first come first.
+        sizes: how many rows are each surrogate's; their sum is N.
+
+    Returns:
+        (N,), attached to x_t's and t's graphs.
     """
     heads = [surrogate for surrogate in surrogates if isinstance(surrogate, LinearSurrogate)]
     if len(heads) == len(surrogates):
-        return _linear_values(heads, ts, denoised)
+        return _linear_values(tuple(heads), t, denoised.features, tuple(sizes))
     networks = [surrogate.network for surrogate in surrogates if isinstance(surrogate, CnnSurrogate)]
     if len(networks) == len(surrogates):
-        outputs = outputs_of(networks, [x.float() for x in xs])
-        return [output.to(x) for output, x in zip(outputs, xs, strict=True)]
+        return outputs_of(networks, x_t.float(), sizes).to(x_t)
     raise InvalidArgument(
         "surrogates stack only with those of their architecture",
         field="surrogates",
@@ -55,21 +56,24 @@ def values_of(
 
 
 def _linear_values(
-    heads: Sequence[LinearSurrogate], ts: Sequence[Tensor], denoised: Sequence[Denoised]
-) -> list[Tensor]:
+    heads: tuple[LinearSurrogate, ...], t: Tensor, features: Tensor, sizes: tuple[int, ...]
+) -> Tensor:
     """One gather and one product for all heads."""
     if len(heads) == 1:
-        (head,) = heads
-        return [head.head(head.schedule.log_snr(ts[0]), denoised[0].features)]
-    features = torch.cat([own.features for own in denoised])
-    sizes = [len(t) for t in ts]
-    run_index = torch.repeat_interleave(
-        torch.arange(len(heads), device=features.device),
-        torch.tensor(sizes, device=features.device),
-        output_size=len(features),
-    )
-    stacked = stack(heads).to(features.device, features.dtype)
-    return list(torch.split(stacked.value(torch.cat(list(ts)), features, run_index), sizes))
+        return heads[0].head(heads[0].schedule.log_snr(t), features)
+    stacked = _stacked(heads, features.device, features.dtype)
+    return stacked.value(t, features, _run_index(sizes, features.device))
+
+
+@lru_cache(maxsize=STACKS_KEPT)
+def _stacked(heads: tuple[LinearSurrogate, ...], device: torch.device, dtype: torch.dtype) -> StackedLinear:
+    return stack(heads).to(device, dtype)
+
+
+@lru_cache(maxsize=STACKS_KEPT)
+def _run_index(sizes: tuple[int, ...], device: torch.device) -> Tensor:
+    """(N,), for each row the position of its run: kept, so that only a new batch sends it to the device."""
+    return torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes)).to(device)
 
 
 @dataclass(frozen=True, eq=False)

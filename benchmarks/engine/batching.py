@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -51,81 +53,76 @@ def _own_against_one(films: Prior, surrogates: list[LinearSurrogate], repeats: i
 
 
 def _stacked(films: Prior, surrogates: list[LinearSurrogate], repeats: int) -> list[Row]:
-    t = [torch.full((4,), 0.5)] * USERS
-    features = [torch.randn(4, films.feature_dim) for _ in range(USERS)]
+    sizes = [4] * USERS
+    t, features = torch.full((4 * USERS,), 0.5), torch.randn(4 * USERS, films.feature_dim)
 
-    def heads(stacked: bool) -> None:
-        own = [leaf.detach().requires_grad_() for leaf in features]
-        denoised = [Denoised(leaf, leaf) for leaf in own]
-        values = (
-            values_of(surrogates, own, t, denoised)
-            if stacked
-            else [s.value(x, u, d) for s, x, u, d in zip(surrogates, own, t, denoised, strict=True)]
-        )
-        _gradients(values, own)
+    def heads_together() -> None:
+        own = features.detach().requires_grad_()
+        _gradient(values_of(surrogates, own, t, Denoised(own, own), sizes), own)
 
-    def networks(of: list[nn.Module], xs: list[Tensor], stacked: bool) -> None:
-        own = [x.detach().requires_grad_() for x in xs]
-        values = outputs_of(of, own) if stacked else [net(x) for net, x in zip(of, own, strict=True)]
-        _gradients(values, own)
+    def heads_apart() -> None:
+        for surrogate, part, part_t in zip(
+            surrogates, torch.split(features, 4), torch.split(t, 4), strict=True
+        ):
+            own = part.detach().requires_grad_()
+            _gradient(surrogate.value(own, part_t, Denoised(own, own)), own)
 
-    mlps, vectors = [_mlp() for _ in range(USERS)], [torch.randn(4, 48) for _ in range(USERS)]
+    def together(networks: list[nn.Module], x: Tensor) -> None:
+        own = x.detach().requires_grad_()
+        _gradient(outputs_of(networks, own, [len(x) // USERS] * USERS), own)
+
+    def apart(networks: list[nn.Module], x: Tensor) -> None:
+        for network, part in zip(networks, torch.split(x, len(x) // USERS), strict=True):
+            own = part.detach().requires_grad_()
+            _gradient(network(own), own)
+
+    mlps, vectors = [_mlp() for _ in range(USERS)], torch.randn(4 * USERS, 48)
     cnns: list[nn.Module] = [frozen(RewardNetwork(1)) for _ in range(USERS)]
-    images = [torch.randn(1, 1, 28, 28) for _ in range(USERS)]
-    together, apart = runs(films, surrogates, 4), runs(films, surrogates, 4)
+    images = torch.randn(USERS, 1, 28, 28)
+    batch, alone = runs(films, surrogates, 4), runs(films, surrogates, 4)
     return [
-        row(
+        _faster(
             "64 users stacked against one after the other, linear heads",
-            [1 / r for r in ratios(lambda: heads(True), lambda: heads(False), repeats, 3)],
-            8.0,
+            *(heads_apart, heads_together, 8.0, repeats, 3),
             note="4 particles each, value and gradient",
         ),
-        row(
+        _faster(
             "the same, MLPs",
-            [
-                1 / r
-                for r in ratios(
-                    lambda: networks(mlps, vectors, True), lambda: networks(mlps, vectors, False), repeats, 3
-                )
-            ],
-            8.0,
+            *(lambda: apart(mlps, vectors), lambda: together(mlps, vectors), 8.0, repeats, 3),
         ),
-        row(
+        _faster(
             "the same, CNNs",
-            [
-                1 / r
-                for r in ratios(
-                    lambda: networks(cnns, images, True), lambda: networks(cnns, images, False), repeats
-                )
-            ],
-            1.0,
+            *(lambda: apart(cnns, images), lambda: together(cnns, images), 1.0, repeats, 1),
             note="one image each, a full batch of a CPU",
         ),
-        row(
+        _faster(
             "the same, whole steps of films",
-            [1 / r for r in ratios(lambda: tick(together), lambda: [tick([run]) for run in apart], repeats)],
-            8.0,
+            *(lambda: [tick([run]) for run in alone], lambda: tick(batch), 8.0, repeats, 1),
             note="denoiser and corrector included",
         ),
     ]
+
+
+def _faster(
+    what: str,
+    before: Callable[[], object],
+    after: Callable[[], object],
+    bound: float,
+    repeats: int,
+    times: int,
+    note: str = "",
+) -> Row:
+    return row(what, ratios(before, after, repeats, times), bound, note=note)
 
 
 def _against_bare(films: Prior, surrogates: list[LinearSurrogate], scale: Scale) -> Row:
     num_steps = scale.pick(20, 8)
 
     def bare() -> None:
-        xs = [torch.randn(32, *films.data_shape) for _ in surrogates]
+        x, t = torch.randn(32 * len(surrogates), *films.data_shape), torch.full((32 * len(surrogates),), 0.5)
         for _ in range(num_steps + 1):
-            own = [x.detach().requires_grad_() for x in xs]
-            ts = [torch.full((32,), 0.5)] * len(own)
-            denoised = films.denoise(torch.cat(own), torch.cat(ts))
-            split = [
-                Denoised(*pair)
-                for pair in zip(
-                    torch.split(denoised.x_0_hat, 32), torch.split(denoised.features, 32), strict=True
-                )
-            ]
-            _gradients(values_of(surrogates, own, ts, split), own)
+            own = x.detach().requires_grad_()
+            _gradient(values_of(surrogates, own, t, films.denoise(own, t), [32] * len(surrogates)), own)
 
     with engine() as thread:
 
@@ -138,8 +135,8 @@ def _against_bare(films: Prior, surrogates: list[LinearSurrogate], scale: Scale)
     return row("engine against denoiser and surrogates called bare", found, 0.85, note="8 runs of 32")
 
 
-def _gradients(values: list[Tensor], xs: list[Tensor]) -> None:
-    torch.autograd.grad(values, xs, [torch.ones_like(value) for value in values])
+def _gradient(values: Tensor, x: Tensor) -> None:
+    torch.autograd.grad(values, x, torch.ones_like(values))
 
 
 def _mlp() -> nn.Module:

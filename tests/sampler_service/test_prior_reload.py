@@ -25,7 +25,14 @@ from tests.sampler_service.service_process import running_sampler
 from tests.trainer_worker.world import TrainerWorld, write_prior
 from tests.waiting import wait_until
 
-OPTIONS = {"num_steps": 500, "seed": 5, "corrector": "none", "integrator": "ancestral", "grid": "uniform"}
+OPTIONS = {
+    "num_steps": 500,
+    "seed": 5,
+    "corrector": "none",
+    "integrator": "ancestral",
+    "grid": "uniform",
+    "t_start": 1.0,
+}
 
 
 @pytest.fixture

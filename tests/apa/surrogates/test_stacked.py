@@ -71,18 +71,15 @@ def test_many_networks_give_what_each_gives_alone_whatever_the_sizes(
     make, shape = NETWORKS[family]
     networks = [make(seed) for seed in range(len(sizes))]
     generator = torch.Generator().manual_seed(0)
-    xs = [torch.randn(n, *shape, generator=generator).requires_grad_() for n in sizes]
+    x = torch.randn(sum(sizes), *shape, generator=generator).requires_grad_()
 
-    together = outputs_of(networks, xs)
-    alone = [network(x) for network, x in zip(networks, xs, strict=True)]
+    together = outputs_of(networks, x, sizes)
+    rows = torch.split(x, list(sizes))
+    alone = torch.cat([network(own) for network, own in zip(networks, rows, strict=True)])
 
-    for value, expected in zip(together, alone, strict=True):
-        torch.testing.assert_close(value, expected)
-    ones = [torch.ones_like(value) for value in together]
-    for gradient, expected in zip(
-        torch.autograd.grad(together, xs, ones), torch.autograd.grad(alone, xs, ones), strict=True
-    ):
-        torch.testing.assert_close(gradient, expected)
+    torch.testing.assert_close(together, alone)
+    ones = torch.ones_like(together)
+    torch.testing.assert_close(torch.autograd.grad(together, x, ones), torch.autograd.grad(alone, x, ones))
 
 
 def test_surrogates_of_two_architectures_are_told_apart_and_do_not_stack() -> None:
@@ -91,4 +88,4 @@ def test_surrogates_of_two_architectures_are_told_apart_and_do_not_stack() -> No
     x, t = draw(prior, 2), torch.full((2,), 0.5)
     assert len({architecture(s) for s in (linear, random_surrogate(1), cnn, random_cnn(1))}) == 2
     with pytest.raises(InvalidArgument, match="architecture"):
-        values_of([linear, cnn], [x, x], [t, t], [prior.denoise(x, t)] * 2)
+        values_of([linear, cnn], x, t, prior.denoise(x, t), [1, 1])
