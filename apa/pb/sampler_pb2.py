@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from apa.pb import common_pb2 as apa_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x61pa/v1/sampler.proto\x12\x06\x61pa.v1\x1a\x13\x61pa/v1/common.proto\"\xcb\x01\n\rSampleRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\r\n\x05prior\x18\x03 \x01(\t\x12\x15\n\rnum_particles\x18\x04 \x01(\r\x12)\n\x08sampling\x18\x05 \x01(\x0b\x32\x17.apa.v1.SamplingOptions\x12\x19\n\x11include_particles\x18\x06 \x01(\x08\x12\x16\n\x0eprogress_every\x18\x07 \x01(\r\x12\x0e\n\x06tenant\x18\x08 \x01(\t\"\xe3\x01\n\x0eSampleResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\"\n\x07started\x18\x02 \x01(\x0b\x32\x0f.apa.v1.StartedH\x00\x12$\n\x08progress\x18\x03 \x01(\x0b\x32\x10.apa.v1.ProgressH\x00\x12&\n\x05\x63hunk\x18\x04 \x01(\x0b\x32\x15.apa.v1.ParticleChunkH\x00\x12\x1e\n\x05slate\x18\x05 \x01(\x0b\x32\r.apa.v1.SlateH\x00\x12$\n\x08\x66inished\x18\x06 \x01(\x0b\x32\x10.apa.v1.FinishedH\x00\x42\x07\n\x05\x65vent\"\xab\x01\n\x07Started\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\r\n\x05prior\x18\x03 \x01(\t\x12\x19\n\x11surrogate_version\x18\x04 \x01(\t\x12)\n\x08sampling\x18\x05 \x01(\x0b\x32\x17.apa.v1.SamplingOptions\x12\x15\n\rnum_particles\x18\x06 \x01(\r\x12\x10\n\x08replayed\x18\x07 \x01(\x08\"o\n\x08Progress\x12\x0c\n\x04step\x18\x01 \x01(\r\x12\x11\n\tnum_steps\x18\x02 \x01(\r\x12\x0b\n\x03\x65ss\x18\x03 \x01(\x01\x12\x12\n\x05log_z\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x17\n\x0fnum_resamplings\x18\x05 \x01(\rB\x08\n\x06_log_z\"m\n\rParticleChunk\x12\x0e\n\x06offset\x18\x01 \x01(\r\x12\x19\n\x01x\x18\x02 \x01(\x0b\x32\x0e.apa.v1.Tensor\x12#\n\x0blog_weights\x18\x03 \x01(\x0b\x32\x0e.apa.v1.Tensor\x12\x0c\n\x04last\x18\x04 \x01(\x08\"\xdb\x01\n\x08\x46inished\x12\x12\n\x05log_z\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x18\n\x0bkl_to_prior\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x13\n\x0b\x65ss_history\x18\x03 \x03(\x01\x12\x17\n\x0fnum_resamplings\x18\x04 \x01(\r\x12\x18\n\x10unique_ancestors\x18\x05 \x01(\r\x12\x13\n\x0b\x63lip_events\x18\x06 \x01(\x04\x12\x15\n\rqueue_seconds\x18\x07 \x01(\x01\x12\x13\n\x0brun_seconds\x18\x08 \x01(\x01\x42\x08\n\x06_log_zB\x0e\n\x0c_kl_to_prior\"\x13\n\x11ListPriorsRequest\"7\n\x12ListPriorsResponse\x12!\n\x06priors\x18\x01 \x03(\x0b\x32\x11.apa.v1.PriorCard2\x90\x01\n\x0eSamplerService\x12\x39\n\x06Sample\x12\x15.apa.v1.SampleRequest\x1a\x16.apa.v1.SampleResponse0\x01\x12\x43\n\nListPriors\x12\x19.apa.v1.ListPriorsRequest\x1a\x1a.apa.v1.ListPriorsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x61pa/v1/sampler.proto\x12\x06\x61pa.v1\x1a\x13\x61pa/v1/common.proto\"\xe6\x01\n\rSampleRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\r\n\x05prior\x18\x03 \x01(\t\x12\x15\n\rnum_particles\x18\x04 \x01(\r\x12)\n\x08sampling\x18\x05 \x01(\x0b\x32\x17.apa.v1.SamplingOptions\x12\x19\n\x11include_particles\x18\x06 \x01(\x08\x12\x16\n\x0eprogress_every\x18\x07 \x01(\r\x12\x0e\n\x06tenant\x18\x08 \x01(\t\x12\x19\n\x11preview_particles\x18\t \x01(\r\"\xe3\x01\n\x0eSampleResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\"\n\x07started\x18\x02 \x01(\x0b\x32\x0f.apa.v1.StartedH\x00\x12$\n\x08progress\x18\x03 \x01(\x0b\x32\x10.apa.v1.ProgressH\x00\x12&\n\x05\x63hunk\x18\x04 \x01(\x0b\x32\x15.apa.v1.ParticleChunkH\x00\x12\x1e\n\x05slate\x18\x05 \x01(\x0b\x32\r.apa.v1.SlateH\x00\x12$\n\x08\x66inished\x18\x06 \x01(\x0b\x32\x10.apa.v1.FinishedH\x00\x42\x07\n\x05\x65vent\"\xab\x01\n\x07Started\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\r\n\x05prior\x18\x03 \x01(\t\x12\x19\n\x11surrogate_version\x18\x04 \x01(\t\x12)\n\x08sampling\x18\x05 \x01(\x0b\x32\x17.apa.v1.SamplingOptions\x12\x15\n\rnum_particles\x18\x06 \x01(\r\x12\x10\n\x08replayed\x18\x07 \x01(\x08\"\x91\x01\n\x08Progress\x12\x0c\n\x04step\x18\x01 \x01(\r\x12\x11\n\tnum_steps\x18\x02 \x01(\r\x12\x0b\n\x03\x65ss\x18\x03 \x01(\x01\x12\x12\n\x05log_z\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x17\n\x0fnum_resamplings\x18\x05 \x01(\r\x12 \n\x07preview\x18\x06 \x01(\x0b\x32\x0f.apa.v1.PreviewB\x08\n\x06_log_z\"]\n\x07Preview\x12\x0c\n\x04rows\x18\x01 \x03(\r\x12\x1f\n\x07x_0_hat\x18\x02 \x01(\x0b\x32\x0e.apa.v1.Tensor\x12#\n\x0blog_weights\x18\x03 \x01(\x0b\x32\x0e.apa.v1.Tensor\"m\n\rParticleChunk\x12\x0e\n\x06offset\x18\x01 \x01(\r\x12\x19\n\x01x\x18\x02 \x01(\x0b\x32\x0e.apa.v1.Tensor\x12#\n\x0blog_weights\x18\x03 \x01(\x0b\x32\x0e.apa.v1.Tensor\x12\x0c\n\x04last\x18\x04 \x01(\x08\"\xdb\x01\n\x08\x46inished\x12\x12\n\x05log_z\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x18\n\x0bkl_to_prior\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x13\n\x0b\x65ss_history\x18\x03 \x03(\x01\x12\x17\n\x0fnum_resamplings\x18\x04 \x01(\r\x12\x18\n\x10unique_ancestors\x18\x05 \x01(\r\x12\x13\n\x0b\x63lip_events\x18\x06 \x01(\x04\x12\x15\n\rqueue_seconds\x18\x07 \x01(\x01\x12\x13\n\x0brun_seconds\x18\x08 \x01(\x01\x42\x08\n\x06_log_zB\x0e\n\x0c_kl_to_prior\"\x13\n\x11ListPriorsRequest\"7\n\x12ListPriorsResponse\x12!\n\x06priors\x18\x01 \x03(\x0b\x32\x11.apa.v1.PriorCard2\x90\x01\n\x0eSamplerService\x12\x39\n\x06Sample\x12\x15.apa.v1.SampleRequest\x1a\x16.apa.v1.SampleResponse0\x01\x12\x43\n\nListPriors\x12\x19.apa.v1.ListPriorsRequest\x1a\x1a.apa.v1.ListPriorsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,21 +33,23 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'apa.v1.sampler_pb2', _globa
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SAMPLEREQUEST']._serialized_start=54
-  _globals['_SAMPLEREQUEST']._serialized_end=257
-  _globals['_SAMPLERESPONSE']._serialized_start=260
-  _globals['_SAMPLERESPONSE']._serialized_end=487
-  _globals['_STARTED']._serialized_start=490
-  _globals['_STARTED']._serialized_end=661
-  _globals['_PROGRESS']._serialized_start=663
-  _globals['_PROGRESS']._serialized_end=774
-  _globals['_PARTICLECHUNK']._serialized_start=776
-  _globals['_PARTICLECHUNK']._serialized_end=885
-  _globals['_FINISHED']._serialized_start=888
-  _globals['_FINISHED']._serialized_end=1107
-  _globals['_LISTPRIORSREQUEST']._serialized_start=1109
-  _globals['_LISTPRIORSREQUEST']._serialized_end=1128
-  _globals['_LISTPRIORSRESPONSE']._serialized_start=1130
-  _globals['_LISTPRIORSRESPONSE']._serialized_end=1185
-  _globals['_SAMPLERSERVICE']._serialized_start=1188
-  _globals['_SAMPLERSERVICE']._serialized_end=1332
+  _globals['_SAMPLEREQUEST']._serialized_end=284
+  _globals['_SAMPLERESPONSE']._serialized_start=287
+  _globals['_SAMPLERESPONSE']._serialized_end=514
+  _globals['_STARTED']._serialized_start=517
+  _globals['_STARTED']._serialized_end=688
+  _globals['_PROGRESS']._serialized_start=691
+  _globals['_PROGRESS']._serialized_end=836
+  _globals['_PREVIEW']._serialized_start=838
+  _globals['_PREVIEW']._serialized_end=931
+  _globals['_PARTICLECHUNK']._serialized_start=933
+  _globals['_PARTICLECHUNK']._serialized_end=1042
+  _globals['_FINISHED']._serialized_start=1045
+  _globals['_FINISHED']._serialized_end=1264
+  _globals['_LISTPRIORSREQUEST']._serialized_start=1266
+  _globals['_LISTPRIORSREQUEST']._serialized_end=1285
+  _globals['_LISTPRIORSRESPONSE']._serialized_start=1287
+  _globals['_LISTPRIORSRESPONSE']._serialized_end=1342
+  _globals['_SAMPLERSERVICE']._serialized_start=1345
+  _globals['_SAMPLERSERVICE']._serialized_end=1489
 # @@protoc_insertion_point(module_scope)

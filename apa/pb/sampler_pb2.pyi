@@ -8,7 +8,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class SampleRequest(_message.Message):
-    __slots__ = ("request_id", "session_id", "prior", "num_particles", "sampling", "include_particles", "progress_every", "tenant")
+    __slots__ = ("request_id", "session_id", "prior", "num_particles", "sampling", "include_particles", "progress_every", "tenant", "preview_particles")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     PRIOR_FIELD_NUMBER: _ClassVar[int]
@@ -17,6 +17,7 @@ class SampleRequest(_message.Message):
     INCLUDE_PARTICLES_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_EVERY_FIELD_NUMBER: _ClassVar[int]
     TENANT_FIELD_NUMBER: _ClassVar[int]
+    PREVIEW_PARTICLES_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     session_id: str
     prior: str
@@ -25,7 +26,8 @@ class SampleRequest(_message.Message):
     include_particles: bool
     progress_every: int
     tenant: str
-    def __init__(self, request_id: _Optional[str] = ..., session_id: _Optional[str] = ..., prior: _Optional[str] = ..., num_particles: _Optional[int] = ..., sampling: _Optional[_Union[_common_pb2.SamplingOptions, _Mapping]] = ..., include_particles: _Optional[bool] = ..., progress_every: _Optional[int] = ..., tenant: _Optional[str] = ...) -> None: ...
+    preview_particles: int
+    def __init__(self, request_id: _Optional[str] = ..., session_id: _Optional[str] = ..., prior: _Optional[str] = ..., num_particles: _Optional[int] = ..., sampling: _Optional[_Union[_common_pb2.SamplingOptions, _Mapping]] = ..., include_particles: _Optional[bool] = ..., progress_every: _Optional[int] = ..., tenant: _Optional[str] = ..., preview_particles: _Optional[int] = ...) -> None: ...
 
 class SampleResponse(_message.Message):
     __slots__ = ("sequence", "started", "progress", "chunk", "slate", "finished")
@@ -62,18 +64,30 @@ class Started(_message.Message):
     def __init__(self, run_id: _Optional[str] = ..., request_id: _Optional[str] = ..., prior: _Optional[str] = ..., surrogate_version: _Optional[str] = ..., sampling: _Optional[_Union[_common_pb2.SamplingOptions, _Mapping]] = ..., num_particles: _Optional[int] = ..., replayed: _Optional[bool] = ...) -> None: ...
 
 class Progress(_message.Message):
-    __slots__ = ("step", "num_steps", "ess", "log_z", "num_resamplings")
+    __slots__ = ("step", "num_steps", "ess", "log_z", "num_resamplings", "preview")
     STEP_FIELD_NUMBER: _ClassVar[int]
     NUM_STEPS_FIELD_NUMBER: _ClassVar[int]
     ESS_FIELD_NUMBER: _ClassVar[int]
     LOG_Z_FIELD_NUMBER: _ClassVar[int]
     NUM_RESAMPLINGS_FIELD_NUMBER: _ClassVar[int]
+    PREVIEW_FIELD_NUMBER: _ClassVar[int]
     step: int
     num_steps: int
     ess: float
     log_z: float
     num_resamplings: int
-    def __init__(self, step: _Optional[int] = ..., num_steps: _Optional[int] = ..., ess: _Optional[float] = ..., log_z: _Optional[float] = ..., num_resamplings: _Optional[int] = ...) -> None: ...
+    preview: Preview
+    def __init__(self, step: _Optional[int] = ..., num_steps: _Optional[int] = ..., ess: _Optional[float] = ..., log_z: _Optional[float] = ..., num_resamplings: _Optional[int] = ..., preview: _Optional[_Union[Preview, _Mapping]] = ...) -> None: ...
+
+class Preview(_message.Message):
+    __slots__ = ("rows", "x_0_hat", "log_weights")
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    X_0_HAT_FIELD_NUMBER: _ClassVar[int]
+    LOG_WEIGHTS_FIELD_NUMBER: _ClassVar[int]
+    rows: _containers.RepeatedScalarFieldContainer[int]
+    x_0_hat: _common_pb2.Tensor
+    log_weights: _common_pb2.Tensor
+    def __init__(self, rows: _Optional[_Iterable[int]] = ..., x_0_hat: _Optional[_Union[_common_pb2.Tensor, _Mapping]] = ..., log_weights: _Optional[_Union[_common_pb2.Tensor, _Mapping]] = ...) -> None: ...
 
 class ParticleChunk(_message.Message):
     __slots__ = ("offset", "x", "log_weights", "last")

@@ -32,12 +32,28 @@ class Started:
 
 
 @dataclass(frozen=True)
+class Preview:
+    """Where the particles of the largest weights are heading, the heaviest first.
+
+    Attributes:
+        rows: (n,), of the population at this step, before any resampling.
+        x_0_hat: (n, *data_shape), what the prior expects each of them to become; latents of a latent prior.
+        log_weights: (n,), normalised over all N: exp is each particle's share of the population.
+    """
+
+    rows: tuple[int, ...]
+    x_0_hat: NDArray[np.float32]
+    log_weights: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
 class Progress:
     """How far the run is.
 
     Attributes:
         ess: effective sample size, 1 to N.
         log_z: estimate of log Z so far; None where the corrector has none.
+        preview: None unless it was asked for, and where the reader is too far behind the run.
     """
 
     step: int
@@ -45,6 +61,7 @@ class Progress:
     ess: float
     log_z: float | None
     num_resamplings: int
+    preview: Preview | None = None
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 
-from apa.errors import Internal
+from apa.errors import Internal, InvalidArgument
 from apa.pb import sampler_pb2
-from apa.records.run_events import Finished, ParticleChunk, Progress, RunEvent, Started
+from apa.records.run_events import Finished, ParticleChunk, Preview, Progress, RunEvent, Started
 from apa.records.shown import ShownSlate
 from apa.wire.sampling import options_from_pb, options_to_pb
 from apa.wire.slates import slate_from_pb, slate_to_pb
-from apa.wire.tensors import tensor_from_pb, tensor_to_pb
+from apa.wire.tensors import AROUND_A_CHUNK_BYTES, tensor_from_pb, tensor_to_pb
+
+ROW_BYTES = 5
+"""At most, of one row number in a message."""
+
+
+def most_previewed(data_shape: Sequence[int], max_message_bytes: int) -> int:
+    """How many estimates (*data_shape) one Progress can carry within the channel's limit; may be none."""
+    particle_bytes = math.prod(data_shape) * 4 + 8 + ROW_BYTES
+    return max(0, max_message_bytes - AROUND_A_CHUNK_BYTES) // particle_bytes
 
 
 def event_to_pb(event: RunEvent, sequence: int) -> sampler_pb2.SampleResponse:
@@ -81,6 +93,7 @@ def _progress_to_pb(event: Progress) -> sampler_pb2.Progress:
         ess=event.ess,
         log_z=event.log_z,
         num_resamplings=event.num_resamplings,
+        preview=None if event.preview is None else _preview_to_pb(event.preview),
     )
 
 
@@ -91,7 +104,31 @@ def _progress_from_pb(event: sampler_pb2.Progress) -> Progress:
         ess=event.ess,
         log_z=event.log_z if event.HasField("log_z") else None,
         num_resamplings=event.num_resamplings,
+        preview=_preview_from_pb(event.preview) if event.HasField("preview") else None,
     )
+
+
+def _preview_to_pb(preview: Preview) -> sampler_pb2.Preview:
+    return sampler_pb2.Preview(
+        rows=preview.rows,
+        x_0_hat=tensor_to_pb(preview.x_0_hat),
+        log_weights=tensor_to_pb(preview.log_weights),
+    )
+
+
+def _preview_from_pb(preview: sampler_pb2.Preview) -> Preview:
+    field = "progress.preview"
+    x_0_hat = tensor_from_pb(preview.x_0_hat, field=f"{field}.x_0_hat", dtype=np.float32)
+    shape = x_0_hat.shape[:1] or (None,)
+    weights = tensor_from_pb(preview.log_weights, field=f"{field}.log_weights", dtype=np.float64, shape=shape)
+    if len(preview.rows) != len(weights):
+        raise InvalidArgument(
+            "the preview is not whole",
+            field=f"{field}.rows",
+            expected=str(len(weights)),
+            found=str(len(preview.rows)),
+        )
+    return Preview(rows=tuple(preview.rows), x_0_hat=x_0_hat, log_weights=weights)
 
 
 def _chunk_to_pb(chunk: ParticleChunk) -> sampler_pb2.ParticleChunk:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from apa.records.feedback import Acknowledgement, Feedback, ScalarAnswer
-from apa.records.run_events import Finished, ParticleChunk, Progress, Started
+from apa.records.run_events import Finished, ParticleChunk, Preview, Progress, Started
 from apa.records.sampling import SamplingOverrides
 from apa.records.session import Ledger, RefitFailure, Session, SessionConfig, SurrogateVersion
 from apa.records.shown import CatalogueItem, SessionView, ShownItem, ShownSlate
@@ -102,6 +102,15 @@ def _chunk(num: int) -> st.SearchStrategy[ParticleChunk]:
     )
 
 
+def _preview(num: int) -> st.SearchStrategy[Preview]:
+    return st.builds(
+        Preview,
+        rows=st.lists(st.integers(0, 4095), min_size=num, max_size=num).map(tuple),
+        x_0_hat=arrays.arrays(np.float32, (num, 2)),
+        log_weights=arrays.arrays(np.float64, num),
+    )
+
+
 EVENTS: st.SearchStrategy[Any] = st.one_of(
     st.builds(
         Started,
@@ -120,6 +129,7 @@ EVENTS: st.SearchStrategy[Any] = st.one_of(
         ess=FINITE,
         log_z=st.none() | FINITE,
         num_resamplings=COUNTS,
+        preview=st.none() | st.integers(1, 4).flatmap(_preview),
     ),
     st.integers(0, 4).flatmap(_chunk),
     SLATES,

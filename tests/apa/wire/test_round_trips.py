@@ -104,4 +104,6 @@ def test_messages_do_not_outgrow_their_tests() -> None:
     assert len(common_pb2.Session.DESCRIPTOR.fields) == 11
     assert len(common_pb2.SessionConfig.DESCRIPTOR.fields) == 8
     assert len(common_pb2.SamplingOptions.DESCRIPTOR.fields) == len(SamplingOverrides.model_fields)
+    assert len(sampler_pb2.Progress.DESCRIPTOR.fields) == 6
+    assert len(sampler_pb2.Preview.DESCRIPTOR.fields) == 3
     assert len(sampler_pb2.Finished.DESCRIPTOR.fields) == 8
