@@ -40,6 +40,7 @@ class RunRequest:
         config: with a seed, or without one for a seed that `Admitted` reports.
         deadline_s: on `time.monotonic`'s clock.
         progress_every: a Progress event every so many steps; 0 for none.
+        preview_particles: denoised estimates that each of these carries, on the device.
     """
 
     run_id: str
@@ -50,6 +51,7 @@ class RunRequest:
     tenant: str = "default"
     deadline_s: float | None = None
     progress_every: int = 0
+    preview_particles: int = 0
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,17 @@ class _Job:
     @property
     def queue_s(self) -> float:
         return self.admitted_s - self.submitted_s
+
+    def reports_at(self, step: int) -> bool:
+        """Whether a Progress event is due after so many steps."""
+        every = self.request.progress_every
+        return every > 0 and step > 0 and step % every == 0
+
+    @property
+    def num_previewed(self) -> int:
+        """Estimates that the next tick is to hand out."""
+        due = self.run is not None and self.reports_at(self.run.step)
+        return self.request.preview_particles if due else 0
 
 
 @dataclass(frozen=True)
@@ -358,7 +371,7 @@ class EngineThread:
             return
         runs = [job.run for job in jobs if job.run is not None]
         began_s = time.monotonic()
-        outcomes = tick(runs, rows)
+        outcomes = tick(runs, rows, [job.num_previewed for job in jobs])
         now_s = time.monotonic()
         self._observer.on_tick(len(runs), sum(rows), now_s - began_s)
         for job, outcome in zip(jobs, outcomes, strict=True):
@@ -386,8 +399,7 @@ class EngineThread:
             self._observer.on_ess(progress.ess / job.request.num_particles)
         if progress.resampled:
             self._observer.on_resample()
-        every = job.request.progress_every
-        if every and progress.step > 0 and progress.step % every == 0:
+        if job.reports_at(progress.step):
             self._emit(job, progress)
 
     def _end_all(self, error: ApaError, reason: EndReason) -> None:

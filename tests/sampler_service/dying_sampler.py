@@ -13,7 +13,7 @@ from sampler_service.engine import Outcome
 from sampler_service.run import Run
 
 
-def _dies(runs: Sequence[Run], rows: Sequence[int] | None = None) -> list[Outcome]:
+def _dies(runs: Sequence[Run], rows: Sequence[int], previews: Sequence[int]) -> list[Outcome]:
     raise SystemExit("a bug that no handler expects")
 
 

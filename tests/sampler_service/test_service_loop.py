@@ -24,6 +24,7 @@ from sampler_service import sample
 from sampler_service.engine import Progress
 from sampler_service.observer import EndReason, EngineObserver
 from sampler_service.potential import RewardPotential
+from sampler_service.preview import Preview, preview_of
 from sampler_service.scheduler import Limits
 from sampler_service.service_loop import Admitted, EngineThread, Failed, Finished, RunEvent, RunRequest
 from tests.sampler_service.problems import MILD, SLOPE, three_modes
@@ -113,6 +114,7 @@ def _request(
     num_particles: int = 20,
     deadline_s: float | None = None,
     progress_every: int = 0,
+    preview_particles: int = 0,
 ) -> RunRequest:
     potential = None if reward is None else RewardPotential(reward)  # type: ignore[arg-type]
     return RunRequest(
@@ -123,6 +125,7 @@ def _request(
         num_particles=num_particles,
         deadline_s=deadline_s,
         progress_every=progress_every,
+        preview_particles=preview_particles,
     )
 
 
@@ -139,6 +142,32 @@ def test_a_run_is_admitted_reports_progress_and_ends_as_in_process(
     assert [event.step for event in listener.events if isinstance(event, Progress)] == [4, 8]
     assert measured.ends == ["finished"]
     assert (engine.num_running, engine.num_waiting) == (0, 0)
+
+
+def test_previews_come_with_the_progress_that_is_sent_and_with_no_other(
+    engine: EngineThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+    watched, unwatched = Listener(), Listener()
+    config = SamplingConfig(num_steps=10, seed=3)
+
+    def counted(x_0_hat: Tensor, log_weights: Tensor, num: int) -> Preview:
+        made.append(num)
+        return preview_of(x_0_hat, log_weights, num)
+
+    monkeypatch.setattr("sampler_service.engine.preview_of", counted)
+    engine.submit(_request("watched", config=config, progress_every=4, preview_particles=3), watched)
+    engine.submit(_request("unwatched", config=config, progress_every=4), unwatched)
+    engine.submit(_request("silent", config=config, preview_particles=3), Listener())
+
+    population = watched.finished.population
+    previews = [event.preview for event in watched.events if isinstance(event, Progress)]
+    assert [len(preview.rows) for preview in previews if preview is not None] == [3, 3]
+    assert unwatched.finished
+    assert not any(isinstance(event, Progress) and event.preview for event in unwatched.events)
+    assert torch.allclose(population.x, sample(PRIOR, MILD, config, num_particles=20).x, atol=1e-5)
+    engine.stop()
+    assert made == [3, 3]
 
 
 def test_a_run_without_a_seed_is_told_the_one_it_got(engine: EngineThread) -> None:
