@@ -7,7 +7,7 @@ from apa.client.asynchronous import AsyncClient
 from apa.client.blocking import Client
 from apa.client.results import Particles, SampleResult
 from apa.records.feedback import Acknowledgement, Feedback, ScalarAnswer
-from apa.records.run_events import Finished, ParticleChunk, Progress, RunEvent, Started
+from apa.records.run_events import Finished, ParticleChunk, Preview, Progress, RunEvent, Started
 from apa.records.sampling import SamplingOverrides
 from apa.records.session import SurrogateVersion
 from apa.records.shown import CatalogueItem, SessionView, ShownItem, ShownSlate
@@ -25,6 +25,7 @@ __all__ = [
     "LoadedPrior",
     "ParticleChunk",
     "Particles",
+    "Preview",
     "Progress",
     "RunEvent",
     "SampleResult",

@@ -151,6 +151,7 @@ class AsyncClient:
             request_id=request_id,
             include_particles=include_particles,
             progress_every=0,
+            preview_particles=0,
             tenant=tenant,
         )
 
@@ -169,6 +170,7 @@ class AsyncClient:
         request_id: str | None = None,
         include_particles: bool | None = None,
         progress_every: int = 10,
+        preview_particles: int = 0,
         tenant: str | None = None,
         timeout_s: float | None = None,
     ) -> AsyncIterator[RunEvent]:
@@ -181,6 +183,7 @@ class AsyncClient:
             request_id=request_id,
             include_particles=include_particles,
             progress_every=progress_every,
+            preview_particles=preview_particles,
             tenant=tenant,
         )
         return self._stream(request, timeout_s)

@@ -192,6 +192,7 @@ class Client:
             request_id=request_id,
             include_particles=include_particles,
             progress_every=0,
+            preview_particles=0,
             tenant=tenant,
         )
         return self._retried(lambda left_s: collect(self._events(request, left_s)), timeout_s)
@@ -206,6 +207,7 @@ class Client:
         request_id: str | None = None,
         include_particles: bool | None = None,
         progress_every: int = 10,
+        preview_particles: int = 0,
         tenant: str | None = None,
         timeout_s: float | None = None,
     ) -> Iterator[RunEvent]:
@@ -215,6 +217,8 @@ class Client:
 
         Args:
             progress_every: steps between two Progress events; 0 for none.
+            preview_particles: how many of the heaviest particles each of these previews, as what the prior
+                expects them to become; at most N, and only with `progress_every`. 0 for none.
 
         Others, and what is raised: as for `sample`.
         """
@@ -226,6 +230,7 @@ class Client:
             request_id=request_id,
             include_particles=include_particles,
             progress_every=progress_every,
+            preview_particles=preview_particles,
             tenant=tenant,
         )
         return self._stream(request, timeout_s)

@@ -75,6 +75,7 @@ def sample(
     request_id: str | None,
     include_particles: bool | None,
     progress_every: int,
+    preview_particles: int,
     tenant: str | None,
 ) -> sampler_pb2.SampleRequest:
     """Raises InvalidArgument unless one of session and prior is given, and for what no message can carry."""
@@ -98,6 +99,7 @@ def sample(
         sampling=options_to_pb(_overrides(sampling)),
         include_particles=flag(include_particles, field="include_particles"),
         progress_every=whole_number(progress_every, field="progress_every", least=0),
+        preview_particles=whole_number(preview_particles, field="preview_particles", least=0),
         tenant=text(tenant, field="tenant"),
     )
 

@@ -18,7 +18,7 @@ from apa.errors import FailedPrecondition, NotFound
 from apa.pb import feedback_pb2, feedback_pb2_grpc, sampler_pb2, sampler_pb2_grpc
 from apa.records.feedback import Acknowledgement
 from apa.records.prior_card import PriorCard
-from apa.records.run_events import Finished, Progress, RunEvent, Started
+from apa.records.run_events import Finished, Preview, Progress, RunEvent, Started
 from apa.records.session import Ledger, RefitFailure, Session, SurrogateVersion
 from apa.records.shown import CatalogueItem, SessionView, ShownItem, ShownSlate
 from apa.rpc.server import start
@@ -152,12 +152,17 @@ class Sampler(sampler_pb2_grpc.SamplerServiceServicer):
         yield Started("run", request.request_id, request.prior or "toy", "", sampling, num)
         every = request.progress_every
         for step in range(0, sampling.num_steps or 100, every) if every else ():
-            yield Progress(step, 100, float(num), None, 0)
+            preview = _preview(x[: request.preview_particles]) if request.preview_particles else None
+            yield Progress(step, 100, float(num), None, 0, preview)
         if request.include_particles:
             yield from chunks(x, np.zeros(num))
         if view is not None:
             yield _slate(view, x)
         yield Finished(0.5, None, (float(num),), 1, num, 0, 0.1, 0.2)
+
+
+def _preview(x: Any) -> Preview:
+    return Preview(tuple(range(len(x))), x, np.zeros(len(x)))
 
 
 def _slate(view: SessionView, x: Any) -> ShownSlate:

@@ -11,7 +11,17 @@ import numpy as np
 import pytest
 
 from apa import errors
-from apa.client import AsyncClient, Client, Feedback, Finished, Progress, ScalarAnswer, ShownSlate, Started
+from apa.client import (
+    AsyncClient,
+    Client,
+    Feedback,
+    Finished,
+    Progress,
+    RunEvent,
+    ScalarAnswer,
+    ShownSlate,
+    Started,
+)
 from apa.client.results import EventReader, collect
 from apa.pb import sampler_pb2
 from apa.records.session import RefitFailure
@@ -96,6 +106,23 @@ def test_a_stream_gives_events_in_order(apa: Client) -> None:
     session = apa.create_session("toy", 8)
     events = list(apa.sample_stream(session.session_id, progress_every=50))
     assert [type(event) for event in events] == [Started, Progress, Progress, ShownSlate, Finished]
+
+
+def test_progress_carries_as_many_previews_as_were_asked_for(apa: Client, address: str) -> None:
+    def shapes(events: list[RunEvent]) -> list[tuple[int, ...] | None]:
+        progress = [event for event in events if isinstance(event, Progress)]
+        return [None if event.preview is None else event.preview.x_0_hat.shape for event in progress]
+
+    async def asynchronously() -> list[RunEvent]:
+        async with AsyncClient(sampler=address, feedback=address) as client:
+            stream = client.sample_stream(prior="toy", progress_every=50, preview_particles=2)
+            return [event async for event in stream]
+
+    assert (
+        shapes(list(apa.sample_stream(prior="toy", progress_every=50, preview_particles=2))) == [(2, 3)] * 2
+    )
+    assert shapes(asyncio.run(asynchronously())) == [(2, 3)] * 2
+    assert shapes(list(apa.sample_stream(prior="toy", progress_every=50))) == [None] * 2
 
 
 def test_to_stop_reading_ends_the_run(apa: Client, fakes: Fakes) -> None:
@@ -315,6 +342,8 @@ def test_a_number_of_particles_that_is_none_is_refused_before_anything_is_sent(n
         ("sample_stream", "progress_every", {"prior": "films", "progress_every": 2**32}),
         ("sample_stream", "progress_every", {"prior": "films", "progress_every": 1.5}),
         ("sample_stream", "progress_every", {"prior": "films", "progress_every": None}),
+        ("sample_stream", "preview_particles", {"prior": "films", "preview_particles": -1}),
+        ("sample_stream", "preview_particles", {"prior": "films", "preview_particles": 1.5}),
         ("sample_stream", "request_id", {"prior": "films", "request_id": ""}),
         ("create_session", "user_id", {"prior": "films", "budget": 1, "user_id": "a\nb"}),
         ("create_session", "user_id", {"prior": "films", "budget": 1, "user_id": 7}),
