@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from apa.errors import InvalidArgument
@@ -11,6 +12,7 @@ from apa.records.sampling import SamplingConfig, SamplingOverrides
 from apa.records.session import Session, SurrogateVersion
 from apa.store.slates import Reservation
 from apa.surrogates.base import Surrogate
+from apa.wire.run_events import most_previewed
 from sampler_service.config import SamplerSettings
 from sampler_service.correctors import CORRECTORS
 
@@ -23,6 +25,7 @@ class SampleCall:
         session_id: "" for an unsteered run of `prior`.
         num_particles: N; 0 for the session's, or the service's default.
         progress_every: steps between two Progress events; 0 for none.
+        preview_particles: denoised estimates that each of these carries; 0 for none.
     """
 
     request_id: str
@@ -33,6 +36,7 @@ class SampleCall:
     include_particles: bool
     progress_every: int
     tenant: str
+    preview_particles: int = 0
 
     @property
     def arguments(self) -> dict[str, object]:
@@ -128,3 +132,29 @@ def resolve_num_particles(call: SampleCall, session: Session | None, settings: S
             found=str(n),
         )
     return n
+
+
+def check_previews(
+    call: SampleCall, num_particles: int, data_shape: Sequence[int], max_message_bytes: int
+) -> None:
+    """Raises InvalidArgument unless the call's previews have a Progress to travel with, and fit into it."""
+    if not call.preview_particles:
+        return
+    if not call.progress_every:
+        raise _no_such_preview(call, "0 without progress_every")
+    if call.preview_particles > num_particles:
+        raise _no_such_preview(call, f"at most {num_particles}, the particles of the run")
+    most = most_previewed(data_shape, max_message_bytes)
+    if call.preview_particles > most:
+        raise _no_such_preview(
+            call, f"at most {most}, what a message of {max_message_bytes} bytes holds of this prior"
+        )
+
+
+def _no_such_preview(call: SampleCall, expected: str) -> InvalidArgument:
+    return InvalidArgument(
+        "Progress cannot carry so many previews",
+        field="preview_particles",
+        expected=expected,
+        found=str(call.preview_particles),
+    )

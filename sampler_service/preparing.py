@@ -13,7 +13,14 @@ from apa.store.sessions import SessionStore
 from apa.store.slates import Reservation, SlateStore
 from apa.store.surrogates import SurrogateStore
 from apa.surrogates.base import Surrogate
-from sampler_service.calls import Job, SampleCall, check_target, resolve_config, resolve_num_particles
+from sampler_service.calls import (
+    Job,
+    SampleCall,
+    check_previews,
+    check_target,
+    resolve_config,
+    resolve_num_particles,
+)
 from sampler_service.config import SamplerSettings
 from sampler_service.prior_registry import PriorRegistry
 from sampler_service.surrogate_cache import SurrogateCache
@@ -52,28 +59,35 @@ class Preparing:
         return self._of_session(call) if call.session_id else self._unsteered(call)
 
     def _unsteered(self, call: SampleCall) -> Job:
+        prior = self.priors.get(call.prior)
         return Job(
             call=call,
-            prior=self.priors.get(call.prior),
+            prior=prior,
             session=None,
             reservation=None,
             surrogate=None,
             version=None,
             config=resolve_config(call, None, self.settings),
-            num_particles=resolve_num_particles(call, None, self.settings),
+            num_particles=self._num_particles(call, None, prior),
         )
 
     def _of_session(self, call: SampleCall) -> Job:
         session = self.stores.sessions.get(call.session_id)
         prior = self.priors.get(session.config.prior)
         config = resolve_config(call, session, self.settings)
-        num_particles = resolve_num_particles(call, session, self.settings)
+        num_particles = self._num_particles(call, session, prior)
         version = self.stores.surrogates.current(session.session_id)
         surrogate = None if version is None else self._surrogate(session, prior, version)
         reservation = self._reserve(call, session)
         job = Job(call, prior, session, reservation, surrogate, version, config, num_particles)
         # A cold start shows draws of the prior as they come: more than are shown would be drawn for nothing.
         return job if surrogate is not None else replace(job, num_particles=job.num_shown)
+
+    def _num_particles(self, call: SampleCall, session: Session | None, prior: Prior) -> int:
+        """N, of which as many can be previewed as the call asks for."""
+        num_particles = resolve_num_particles(call, session, self.settings)
+        check_previews(call, num_particles, prior.data_shape, self.settings.max_message_bytes)
+        return num_particles
 
     def _reserve(self, call: SampleCall, session: Session) -> Reservation:
         return self.stores.slates.reserve(

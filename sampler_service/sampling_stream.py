@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from apa.errors import ApaError, Cancelled
-from apa.records.run_events import Finished, Progress, RunEvent, Started
+from apa.records.run_events import Finished, Preview, Progress, RunEvent, Started
 from apa.records.sampling import SamplingOverrides
 from apa.records.shown import ShownSlate
 from apa.wire.tensors import chunks
@@ -24,9 +24,11 @@ from sampler_service.measuring import Measuring
 from sampler_service.population import Population
 from sampler_service.potential import as_potential
 from sampler_service.preparing import Preparing
+from sampler_service.preview import Preview as EnginePreview
 from sampler_service.service_loop import EngineThread, RunHandle, RunRequest
 from sampler_service.showing import as_shown, make_slate
 from sampler_service.showing_on_device import OnDevice
+from sampler_service.unread import UnreadEvents
 
 T = TypeVar("T")
 
@@ -93,27 +95,39 @@ class SamplingStream:
     async def _run(
         self, job: Job, deadline_s: float | None, began_s: float, left: threading.Event
     ) -> AsyncGenerator[RunEvent, None]:
-        events: asyncio.Queue[service_loop.RunEvent] = asyncio.Queue()
-        loop = asyncio.get_running_loop()
-        handle = self.engine.submit(_request(job, deadline_s), lambda event: _hand_over(loop, events, event))
+        max_bytes = self.preparing.settings.max_message_bytes
+        events = UnreadEvents(max_preview_bytes=max_bytes)
+        handle = self.engine.submit(_request(job, deadline_s), events.put)
         try:
             yield _started(handle, job)
             while not isinstance(event := await events.get(), service_loop.Finished):
                 if isinstance(event, service_loop.Failed):
                     raise event.error
                 if isinstance(event, EngineProgress):
-                    yield _progress(event)
+                    yield await self._progress(event)
         finally:
             handle.cancel()
         self.measuring.first_particle(time.monotonic() - began_s)
         population = await self._blocking(self.on_device.on_host, event.population)
         if job.call.include_particles or job.session is None:
-            max_bytes = self.preparing.settings.max_message_bytes
             for chunk in chunks(population.x.numpy(), population.log_weights.numpy(), max_bytes):
                 yield chunk
         if job.session is not None:
             yield await self._blocking(self._show, job, population, left)
         yield _finished(event)
+
+    async def _progress(self, progress: EngineProgress) -> Progress:
+        preview = None
+        if progress.preview is not None:
+            preview = _preview(await self._blocking(self.on_device.preview_on_host, progress.preview))
+        return Progress(
+            progress.step,
+            progress.num_steps,
+            progress.ess,
+            progress.log_z,
+            progress.num_resamplings,
+            preview,
+        )
 
     def _show(self, job: Job, population: Population, left: threading.Event) -> ShownSlate:
         slates = self.preparing.stores.slates
@@ -163,18 +177,6 @@ class SamplingStream:
         return await asyncio.get_running_loop().run_in_executor(self.executor, call, *args)
 
 
-def _hand_over(
-    loop: asyncio.AbstractEventLoop,
-    events: asyncio.Queue[service_loop.RunEvent],
-    event: service_loop.RunEvent,
-) -> None:
-    """From the engine's thread to the call's loop; a loop that has closed ends the run."""
-    try:
-        loop.call_soon_threadsafe(events.put_nowait, event)
-    except RuntimeError as error:
-        raise Cancelled("the server stopped listening") from error
-
-
 def _request(job: Job, deadline_s: float | None) -> RunRequest:
     return RunRequest(
         run_id=uuid.uuid4().hex,
@@ -185,6 +187,7 @@ def _request(job: Job, deadline_s: float | None) -> RunRequest:
         tenant=job.call.tenant if job.session is None else job.session.tenant,
         deadline_s=deadline_s,
         progress_every=job.call.progress_every,
+        preview_particles=job.call.preview_particles,
     )
 
 
@@ -200,8 +203,12 @@ def _started(handle: RunHandle, job: Job) -> Started:
     )
 
 
-def _progress(progress: EngineProgress) -> Progress:
-    return Progress(progress.step, progress.num_steps, progress.ess, progress.log_z, progress.num_resamplings)
+def _preview(preview: EnginePreview) -> Preview:
+    return Preview(
+        rows=tuple(preview.rows.tolist()),
+        x_0_hat=preview.x_0_hat.numpy(),
+        log_weights=preview.log_weights.numpy(),
+    )
 
 
 def _finished(finished: service_loop.Finished) -> Finished:

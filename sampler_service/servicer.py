@@ -82,6 +82,7 @@ def _call(request: sampler_pb2.SampleRequest) -> SampleCall:
         include_particles=request.include_particles,
         progress_every=request.progress_every,
         tenant=request.tenant or "default",
+        preview_particles=request.preview_particles,
     )
 
 

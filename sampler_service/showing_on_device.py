@@ -1,4 +1,4 @@
-"""What a call needs of the device after its run, computed on the engine's thread a batch at a time."""
+"""What a call needs of the device beside its run, computed on the engine's thread a batch at a time."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch import Tensor
 from apa.priors.base import Prior
 from apa.surrogates.base import Prediction, Surrogate
 from sampler_service.population import Population
+from sampler_service.preview import Preview
 from sampler_service.service_loop import EngineThread
 
 
@@ -25,6 +26,12 @@ class OnDevice:
         if population.x.device.type == "cpu":
             return population
         return self.engine.call(lambda: _copied(population), population.x.numel())
+
+    def preview_on_host(self, preview: Preview) -> Preview:
+        """What a run under way handed out, on the host."""
+        if preview.x_0_hat.device.type == "cpu":
+            return preview
+        return self.engine.call(lambda: _preview_copied(preview), preview.x_0_hat.numel())
 
     def predict(self, prior: Prior, surrogate: Surrogate, x: Tensor) -> Prediction:
         """What the surrogate expects of items x: (M, *data_shape), M at least 1."""
@@ -57,3 +64,7 @@ def _copied(population: Population) -> Population:
         log_weights=population.log_weights.cpu(),
         ancestors=population.ancestors.cpu(),
     )
+
+
+def _preview_copied(preview: Preview) -> Preview:
+    return Preview(preview.rows.cpu(), preview.x_0_hat.cpu(), preview.log_weights.cpu())

@@ -29,7 +29,7 @@ def _run(config: SamplingConfig = RESAMPLING, *, steered: bool = True) -> Run:
 
 def _watched(run: Run, num: int, slices: int = N) -> tuple[list[Progress], Population]:
     """Every Progress of a run with previews, and its population."""
-    seen = []
+    seen: list[Progress] = []
     while True:
         (outcome,) = tick([run], [min(slices, run.rows_left)], [num])
         if isinstance(outcome, Population):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ from apa.errors import (
 )
 from apa.local.redis_server import RedisProcess, free_port, start_server
 from apa.priors import GaussianMixturePrior, save_prior
-from apa.records.run_events import Finished, ParticleChunk, Progress, Started
+from apa.records.run_events import Finished, ParticleChunk, Preview, Progress, Started
 from apa.store.connection import connect
 from tests.sampler_service.service_process import RunningSampler, running_sampler
 from tests.trainer_worker.world import TrainerWorld, write_prior
@@ -34,10 +35,11 @@ from tests.waiting import wait_until
 
 @pytest.fixture(scope="module")
 def priors(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`toy`, a small network; `mixture`, without features; `damaged`, whose weights were cut short."""
+    """`toy`, a small network; `mixture` and `wide`, which have no features; `damaged`, cut short."""
     folder = tmp_path_factory.mktemp("priors")
     means = torch.tensor([[-2.0, 0.0], [2.0, 0.0]])
     save_prior(GaussianMixturePrior(means, 0.1, torch.tensor([0.5, 0.5])), folder / "mixture")
+    save_prior(GaussianMixturePrior(torch.zeros(1, 2000), 0.1, torch.ones(1)), folder / "wide")
     write_prior(folder / "toy")
     write_prior(folder / "damaged")
     weights = folder / "damaged" / "weights.safetensors"
@@ -102,6 +104,67 @@ def test_where_the_path_begins_is_the_servers_unless_the_request_says_otherwise(
 
     assert begun() == 0.8
     assert begun(t_start=0.5) == 0.5
+
+
+def previews(client: Client, *args: str, **kwargs: object) -> list[Preview]:
+    events = client.sample_stream(*args, **kwargs)  # type: ignore[arg-type]
+    return [event.preview for event in events if isinstance(event, Progress) and event.preview is not None]
+
+
+def test_previews_show_where_the_heaviest_particles_are_heading(client: Client) -> None:
+    run: dict[str, Any] = {"prior": "mixture", "num_particles": 50, "sampling": {"seed": 3, "num_steps": 40}}
+    seen = previews(client, **run, progress_every=13, preview_particles=5)
+    assert [(preview.rows, preview.x_0_hat.shape) for preview in seen] == [((0, 1, 2, 3, 4), (5, 2))] * 3
+    np.testing.assert_allclose(np.exp(seen[0].log_weights), 1 / 50)
+    watched = client.sample(**run).particles
+    assert watched is not None
+    # Unsteered, nothing is resampled: rows stay, and near the end the estimate is the particle itself.
+    np.testing.assert_allclose(seen[-1].x_0_hat, watched.x[:5], atol=0.5)
+    assert previews(client, **run, progress_every=13) == []
+
+
+def test_previews_of_a_session_leave_its_run_as_it_is(client: Client, world: TrainerWorld) -> None:
+    session = world.session(num_particles=32)
+    cold = previews(client, session, request_id="cold", progress_every=1, preview_particles=32)
+    assert {len(preview.rows) for preview in cold} == {8}, "a cold start draws as many as it shows"
+    world.answer(session)
+    world.refitter.refit(session)
+    sampling = {"seed": 7, "num_steps": 12}
+    plain = client.sample(session, sampling=sampling, include_particles=True).particles
+    events = list(
+        client.sample_stream(
+            session, sampling=sampling, include_particles=True, progress_every=1, preview_particles=32
+        )
+    )
+    steps = [event for event in events if isinstance(event, Progress)]
+    assert [event.step for event in steps] == list(range(1, 12))
+    for event in steps:
+        assert event.preview is not None
+        shares = np.exp(event.preview.log_weights)
+        assert sorted(event.preview.rows) == list(range(32))
+        assert np.all(np.diff(shares) <= 0)
+        assert 1 / (shares**2).sum() == pytest.approx(event.ess)
+    assert plain is not None
+    chunk = next(event for event in events if isinstance(event, ParticleChunk))
+    np.testing.assert_array_equal(chunk.x, plain.x)
+    np.testing.assert_array_equal(chunk.log_weights, plain.log_weights)
+
+
+def test_previews_that_cannot_be_sent_are_refused_before_the_run(client: Client, world: TrainerWorld) -> None:
+    session = world.session(num_particles=16)
+    for arguments, expected in (
+        ({"progress_every": 0, "preview_particles": 1}, "0 without progress_every"),
+        ({"progress_every": 1, "preview_particles": 17}, "at most 16, the particles of the run"),
+    ):
+        with pytest.raises(InvalidArgument) as found:
+            previews(client, session, **arguments)
+        assert (found.value.field, found.value.expected) == ("preview_particles", expected)
+    with pytest.raises(InvalidArgument) as found:
+        previews(client, prior="wide", num_particles=64, progress_every=1, preview_particles=10)
+    assert found.value.field == "preview_particles"
+    assert found.value.expected == "at most 8, what a message of 65536 bytes holds of this prior"
+    assert len(previews(client, prior="wide", num_particles=64, progress_every=5, preview_particles=8)) == 1
+    assert world.stores.sessions.ledger(session).reserved == 0
 
 
 def test_the_first_slate_is_a_cold_start_and_a_later_one_is_steered_by_what_was_learnt(

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from apa.priors import Denoised
+from sampler_service.preview import preview_of
 from sampler_service.scheduler import Limits
 from sampler_service.service_loop import EngineThread
 from sampler_service.showing_on_device import OnDevice
@@ -51,3 +52,14 @@ def test_a_prediction_is_computed_by_the_engines_thread_in_bounded_batches(engin
     assert prediction.mean.device.type == "cpu"
     torch.testing.assert_close(prediction.mean, whole.mean)
     torch.testing.assert_close(prediction.std, whole.std)
+
+
+def test_a_preview_comes_to_the_host_as_it_is(engine: EngineThread) -> None:
+    x_0_hat = torch.randn(9, 4, generator=torch.Generator().manual_seed(0))
+    made = preview_of(x_0_hat.to(engine.device), torch.arange(9.0, device=engine.device).double(), 3)
+
+    preview = OnDevice(engine).preview_on_host(made)
+
+    assert preview.rows.tolist() == [8, 7, 6]
+    assert torch.equal(preview.x_0_hat, x_0_hat[[8, 7, 6]])
+    assert preview.log_weights.device.type == "cpu"
