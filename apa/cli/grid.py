@@ -29,7 +29,7 @@ def images_of(result: SampleResult) -> list[Image.Image]:
     shown = [item.png for item in result.shown.items] if result.shown else []
     pictures: list[Image.Image] = [Image.open(io.BytesIO(png)) for png in shown if png]
     if not pictures and result.particles is not None and _is_image_shape(result.particles.x.shape[1:]):
-        pictures = [_image(x) for x in result.particles.x]
+        pictures = [image_of(x) for x in result.particles.x]
     if not pictures:
         raise _nothing_to_draw("vectors")
     return pictures
@@ -42,12 +42,12 @@ def check_drawable(card: PriorCard) -> None:
         raise _nothing_to_draw(f"{card.name}, {card.kind} of shape {shape}")
 
 
-def write_grid(pictures: Sequence[Image.Image], file: BinaryIO) -> None:
-    """Writes the pictures row by row, in an about square grid, enlarged by a whole factor."""
+def write_grid(pictures: Sequence[Image.Image], file: BinaryIO, columns: int = 0) -> None:
+    """Writes the pictures row by row, enlarged by a whole factor; 0 columns for an about square grid."""
     width, height = pictures[0].size
     factor = max(1, math.ceil(SMALLEST_TILE / max(width, height)))
     tile = (width * factor, height * factor)
-    columns = math.ceil(math.sqrt(len(pictures)))
+    columns = columns or math.ceil(math.sqrt(len(pictures)))
     rows = math.ceil(len(pictures) / columns)
     size = (columns * (tile[0] + GAP) + GAP, rows * (tile[1] + GAP) + GAP)
     grid = Image.new("RGB", size, "white")
@@ -69,7 +69,7 @@ def _nothing_to_draw(found: str) -> FailedPrecondition:
     )
 
 
-def _image(x: NDArray[np.float32]) -> Image.Image:
+def image_of(x: NDArray[np.float32]) -> Image.Image:
     """An image (C, H, W) in [-1, 1]."""
     pixels = np.round((np.clip(x, -1.0, 1.0) + 1.0) * 127.5).astype(np.uint8)
     return Image.fromarray(pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, -1))

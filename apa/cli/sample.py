@@ -16,6 +16,7 @@ from apa.cli.budget import why_nothing_is_asked
 from apa.cli.catalogue import nearest_items
 from apa.cli.grid import check_drawable, images_of, write_grid
 from apa.cli.output import Json, print_json, print_table, sample_json
+from apa.cli.previews import check_files, sampled, write_previews
 from apa.cli.ranges import between, of_session_or_sampler
 from apa.client import CatalogueItem, Client, LoadedPrior, SampleResult, SessionView, ShownItem
 from apa.errors import ApaError
@@ -69,6 +70,14 @@ def sample(
         Path | None,
         typer.Option(help="Write the shown items, or the particles, as an array. Default: none is written."),
     ] = None,
+    num_previews: Annotated[
+        int,
+        typer.Option(
+            "--previews",
+            help="Beside the --png or --npy file, write how so many of the heaviest particles, from 1 to N, "
+            "took shape: NAME.previews.png has some of the steps, NAME.previews.npy all. 0 for none.",
+        ),
+    ] = 0,
     folders: Annotated[
         list[Path] | None,
         typer.Option(
@@ -85,6 +94,7 @@ def sample(
     options: dict[str, Any] = {"num_steps": steps, "beta": beta, "corrector": corrector, "seed": seed}
     sampling = {name: value for name, value in options.items() if value is not None}
     _check_files(png, npy)
+    check_files(num_previews, png, npy)
     destinations.check_folders(folders or [], "--in")
     known = feedback_if_known(feedback, sampler) if session else None
     # Only the session knows which prior it is of.
@@ -94,8 +104,14 @@ def sample(
         name = apa.get_session(session).config.prior if png and session and not prior else prior
         if png and name in served:
             check_drawable(served[name].card)
-        result = apa.sample(
-            session, prior=prior, num_particles=num_particles, sampling=sampling, request_id=request_id
+        result, seen = sampled(
+            apa,
+            num_previews,
+            session,
+            prior=prior,
+            num_particles=num_particles,
+            sampling=sampling,
+            request_id=request_id,
         )
         view = _session_if_known(apa, session, known) if _asks_nothing(result) else None
     items = _named(result, served.get(result.started.prior), folders or [])
@@ -110,6 +126,10 @@ def sample(
     if npy is not None:
         array = _array(result)
         destinations.write(npy, "--npy", lambda file: np.save(file, array))
+    if seen:
+        write_previews(seen, png, npy)
+    elif num_previews:
+        print("no previews: the slate was stored before, or the run had one step only", file=sys.stderr)
 
 
 def _check_files(png: Path | None, npy: Path | None) -> None:

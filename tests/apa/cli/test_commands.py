@@ -152,6 +152,41 @@ def test_particles_of_a_prior_are_written_as_an_array(apa: Shell, tmp_path: Path
 
 
 @pytest.mark.usefixtures("address")
+def test_previews_of_a_run_are_written_beside_its_particles(apa: Shell, tmp_path: Path) -> None:
+    command = ("sample", "--prior", "toy", "-n", "4", "--steps", "6", "--npy", str(tmp_path / "x.npy"))
+    code, out, _ = apa(*command, "--previews", "2")
+    assert code == 0
+    assert "4 particles" in out
+    assert np.load(tmp_path / "x.npy").shape == (4, 3)
+    assert np.load(tmp_path / "x.previews.npy").shape == (6, 2, 3)
+
+
+def test_previews_without_a_file_to_write_them_beside_are_refused(apa: Shell) -> None:
+    code, out, err = apa("sample", "--prior", "toy", "--previews", "2")
+    assert (code, out) == (1, "")
+    assert "field: --previews; expected: --png or --npy with it; found: 2" in err
+
+
+@pytest.mark.usefixtures("address")
+def test_previews_that_cannot_be_written_are_refused_before_the_run(apa: Shell, tmp_path: Path) -> None:
+    (tmp_path / "x.previews.npy").mkdir()
+    code, out, err = apa("sample", "--prior", "toy", "--previews", "2", "--npy", str(tmp_path / "x.npy"))
+    assert (code, out) == (1, "")
+    assert err.startswith("apa: the file cannot be written; field: --previews")
+
+
+@pytest.mark.usefixtures("address")
+def test_a_run_that_previewed_nothing_says_so(
+    apa: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fake_services, "_preview", lambda x: None)
+    code, _, err = apa("sample", "--prior", "toy", "--previews", "2", "--npy", str(tmp_path / "x.npy"))
+    assert code == 0
+    assert "no previews: " in err
+    assert [path.name for path in tmp_path.glob("x.*")] == ["x.npy"]
+
+
+@pytest.mark.usefixtures("address")
 def test_vectors_cannot_be_drawn(apa: Shell, tmp_path: Path) -> None:
     code, _, err = apa("sample", "--prior", "toy", "--png", str(tmp_path / "x.png"))
     assert code == 1
