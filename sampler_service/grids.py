@@ -11,7 +11,10 @@ from torch import Tensor
 from apa.errors import InvalidArgument
 from apa.priors.posterior_variance import PosteriorVariance
 from apa.priors.schedule import VPSchedule
-from apa.records.sampling import GridName, SamplingConfig
+from apa.records.sampling import BetaScheduleName, GridName, SamplingConfig
+
+LOGISTIC_CENTRE = 1.0
+"""Log-SNR at which the grid `logistic` is finest: of data of unit scale the modes part a little before it."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,8 @@ class Step:
 def times(schedule: VPSchedule, grid: GridName, t_start: float, t_end: float, num_steps: int) -> Tensor:
     """(num_steps + 1,), float64, falling from t_start to t_end.
 
+    `logistic` is uniform in sigmoid(log-SNR - 1): its levels have the logistic density over the log-SNR.
+
     Raises:
         InvalidArgument: t_end is not below t_start.
     """
@@ -71,12 +76,16 @@ def times(schedule: VPSchedule, grid: GridName, t_start: float, t_end: float, nu
             found=str(t_end),
         )
     ends = torch.tensor([t_start, t_end], dtype=torch.float64)
+    share = torch.linspace(0, 1, num_steps + 1, dtype=torch.float64)
     if grid == "uniform":
-        return torch.lerp(ends[0], ends[1], torch.linspace(0, 1, num_steps + 1, dtype=torch.float64))
+        return torch.lerp(ends[0], ends[1], share)
     log_snr = schedule.log_snr(ends)
-    t = schedule.time_of_log_snr(
-        torch.lerp(log_snr[0], log_snr[1], torch.linspace(0, 1, num_steps + 1, dtype=torch.float64))
-    )
+    if grid == "log_snr":
+        levels = torch.lerp(log_snr[0], log_snr[1], share)
+    else:
+        quantiles = torch.sigmoid(log_snr - LOGISTIC_CENTRE)
+        levels = LOGISTIC_CENTRE + torch.logit(torch.lerp(quantiles[0], quantiles[1], share))
+    t = schedule.time_of_log_snr(levels)
     # The ends exactly as asked, whatever the inversion rounds to.
     t[0], t[-1] = t_start, t_end
     return t
@@ -85,14 +94,14 @@ def times(schedule: VPSchedule, grid: GridName, t_start: float, t_end: float, nu
 def steps(
     schedule: VPSchedule, config: SamplingConfig, posterior_variance: PosteriorVariance | None = None
 ) -> tuple[Step, ...]:
-    """The steps of a run; beta grows linearly in tau = 1 - t over the active interval, from 0 to config.beta.
+    """The steps of a run; over the active interval beta goes from 0 to config.beta, as its schedule says.
 
     Raises:
         InvalidArgument: the grid is empty, or no step of it lies in the active interval.
     """
     t = times(schedule, config.grid, config.t_start, config.t_end, config.num_steps)
     first, last = _active(t, config.active_interval)
-    beta = config.beta * ((t[first] - t) / (t[first] - t[last])).clamp(0.0, 1.0)
+    beta = config.beta * _share_of_beta(config.beta_schedule, t, first, last)
     sigma2, drift_rate = schedule.sigma(t) ** 2, schedule.drift_rate(t)
     dt = t[:-1] - t[1:]
     # The trapezoid is exact for a noise rate linear in t: the law of the step, not only its left end.
@@ -108,6 +117,14 @@ def steps(
     )
     ts, rows = t.tolist(), torch.stack(columns, dim=1).tolist()
     return tuple(Step(ts[i], ts[i + 1], first <= i < last, *row) for i, row in enumerate(rows))
+
+
+def _share_of_beta(schedule: BetaScheduleName, t: Tensor, first: int, last: int) -> Tensor:
+    """beta_t / beta at each t: 0 where steering starts, 1 where it ends."""
+    if schedule == "constant":
+        # 0 at the start alone: all weights are equal there, and the first step takes on the whole of beta r.
+        return (torch.arange(len(t)) > first).to(t)
+    return ((t[first] - t) / (t[first] - t[last])).clamp(0.0, 1.0)
 
 
 def _active(t: Tensor, interval: tuple[float, float] | None) -> tuple[int, int]:

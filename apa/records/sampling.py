@@ -9,7 +9,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 CorrectorName = Literal["fkc", "twisted", "clipped", "guidance", "none"]
 ResamplingName = Literal["systematic", "stratified", "multinomial", "ssp"]
 IntegratorName = Literal["euler_maruyama", "ancestral", "analytic"]
-GridName = Literal["uniform", "log_snr"]
+GridName = Literal["uniform", "log_snr", "logistic"]
+BetaScheduleName = Literal["linear", "constant"]
 
 
 def _rising(interval: tuple[float, float]) -> tuple[float, float]:
@@ -31,7 +32,10 @@ class SamplingConfig(BaseModel):
     num_steps: int = Field(default=100, ge=1, le=1000)
     """Steps from t_start to t_end."""
     beta: float = Field(default=1.0, ge=-1e4, le=1e4, allow_inf_nan=False)
-    """Inverse temperature at the data end; grows linearly from 0 at t_start, or over the active interval."""
+    """Inverse temperature at the data end."""
+    beta_schedule: BetaScheduleName = "linear"
+    """Linear in 1 - t, from 0 at t_start or where the active interval starts; or constant, whole from the
+    first step on, for a potential that tempers itself: see sampler_service/tempering.py."""
     corrector: CorrectorName = "fkc"
     """Which drift and which weights: see sampler_service/correctors."""
     resampling: ResamplingName = "systematic"
@@ -39,7 +43,7 @@ class SamplingConfig(BaseModel):
     """Resample when ESS < ess_threshold * N; 0 never resamples."""
     integrator: IntegratorName = "euler_maruyama"
     grid: GridName = "uniform"
-    """Uniform in t, or uniform in log-SNR."""
+    """Uniform in t, uniform in log-SNR, or logistic: most steps where the noise is as large as the data."""
     t_start: float = Field(default=1.0, gt=0.0, le=1.0)
     """Where the grid begins, in pure noise; below 1 no step is spent where nothing is left of the data."""
     t_end: float = Field(default=1e-3, gt=0.0, lt=1.0)

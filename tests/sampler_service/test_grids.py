@@ -8,10 +8,10 @@ import torch
 from apa.errors import InvalidArgument
 from apa.priors.schedule import VPSchedule
 from apa.records.sampling import GridName, SamplingConfig
-from sampler_service.grids import steps, times
+from sampler_service.grids import LOGISTIC_CENTRE, steps, times
 
 SCHEDULE = VPSchedule()
-GRIDS: tuple[GridName, ...] = ("uniform", "log_snr")
+GRIDS: tuple[GridName, ...] = ("uniform", "log_snr", "logistic")
 
 
 @pytest.mark.parametrize("grid", GRIDS)
@@ -27,6 +27,29 @@ def test_log_snr_is_uniform_in_log_snr() -> None:
     gaps = SCHEDULE.log_snr(times(SCHEDULE, "log_snr", 1.0, 1e-3, 50)).diff()
 
     assert torch.allclose(gaps, gaps.mean().expand(50), rtol=1e-6)
+
+
+def test_logistic_is_uniform_in_the_logistic_quantile_of_the_log_snr() -> None:
+    levels = SCHEDULE.log_snr(times(SCHEDULE, "logistic", 1.0, 1e-3, 50))
+
+    gaps = torch.sigmoid(levels - LOGISTIC_CENTRE).diff()
+    assert torch.allclose(gaps, gaps.mean().expand(50), rtol=1e-6)
+
+
+def test_a_constant_beta_is_whole_from_the_first_step_on() -> None:
+    path = steps(SCHEDULE, SamplingConfig(num_steps=9, beta=3.0, beta_schedule="constant"))
+
+    assert [step.beta for step in path] == [0.0] + [3.0] * 8
+    assert [step.beta_next for step in path] == [3.0] * 9
+
+
+def test_a_constant_beta_waits_for_the_active_interval() -> None:
+    config = SamplingConfig(num_steps=10, beta=3.0, beta_schedule="constant", active_interval=(0.2, 0.6))
+
+    path = steps(SCHEDULE, config)
+
+    assert {step.beta for step in path if step.t > 0.55} == {0.0}
+    assert {step.beta_next for step in path if step.t < 0.65} == {3.0}
 
 
 def test_a_grid_that_does_not_fall_is_refused() -> None:
