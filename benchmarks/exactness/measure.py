@@ -12,8 +12,9 @@ from apa.records.sampling import SamplingConfig
 from benchmarks.exactness.cases import Case
 from sampler_service.engine import tick
 from sampler_service.population import Population
-from sampler_service.potential import as_potential
+from sampler_service.potential import Potential, as_potential
 from sampler_service.run import plan_run, start_run
+from sampler_service.tempering import tempered
 
 FLOOR_SEEDS = 400
 BATCH_SEEDS = 10
@@ -66,8 +67,8 @@ def measure(
 
 
 def _populations(case: Case, config: SamplingConfig, num_particles: int, num_seeds: int) -> list[Population]:
-    prior, potential = case.prior, as_potential(case.reward, config.corrector)
-    plan = plan_run(prior, potential, config, num_particles)
+    prior = case.prior
+    plan = plan_run(prior, _potential(case, config), config, num_particles)
     populations = []
     for first in range(0, num_seeds, BATCH_SEEDS):
         seeds = range(first, min(first + BATCH_SEEDS, num_seeds))
@@ -80,6 +81,12 @@ def _populations(case: Case, config: SamplingConfig, num_particles: int, num_see
             outcomes = tick(runs)
         populations += [outcome for outcome in outcomes if isinstance(outcome, Population)]
     return populations
+
+
+def _potential(case: Case, config: SamplingConfig) -> Potential | None:
+    if config.beta_schedule == "constant":
+        return tempered(case.reward, case.prior, config)
+    return as_potential(case.reward, config.corrector)
 
 
 def _mean(values: list[float]) -> tuple[float, float]:
