@@ -24,10 +24,16 @@ class Scale:
 
     Attributes:
         threads: of one tensor operation.
+        only: of `exactness`, the one half that is wanted; both when None.
+        draws: of a learned prior, at most; as many as the benchmark asks for when None.
+        cache: where those draws are kept; the benchmark's own folder when None.
     """
 
     quick: bool = False
     threads: int = 1
+    only: Literal["closed", "learned"] | None = None
+    draws: int | None = None
+    cache: Path | None = None
 
     def pick(self, full: int, quick: int) -> int:
         return quick if self.quick else full
