@@ -34,8 +34,8 @@ class Size:
 
 
 FULL = {
-    "fashion": Size((1.0, 3.0), 100, 1000, num_particles=128, num_runs=40, least_ess=1000.0),
-    "films": Size((1.0, 3.0), 100, 1000, num_particles=256, num_runs=100, least_ess=1000.0),
+    "fashion": Size((1.0, 2.0), 100, 1000, num_particles=64, num_runs=48, least_ess=1000.0),
+    "films": Size((1.0, 2.0), 100, 1000, num_particles=128, num_runs=100, least_ess=1000.0),
 }
 QUICK = {
     "fashion": Size((1.0,), 2, 100, num_particles=16, num_runs=8, least_ess=50.0),

@@ -25,7 +25,7 @@ class LearnedCell:
     Attributes:
         num_particles: N of a run; 0 for `enumerated`, which is no sampler.
         num_draws, reference_ess: of the prior draws behind the reference.
-        runs_ess: of the weights Z_hat over runs, 1 to num_runs.
+        runs_ess: of the weights Z_hat over runs, 1 to num_runs; over items for `enumerated`.
         min_ess_ratio: lowest ESS / N in a run, the mean over runs.
         log_z: None for methods without.
         masses: of every cell, in the order of the groups.
