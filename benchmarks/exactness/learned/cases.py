@@ -103,8 +103,8 @@ def films_chain() -> Chain:
 def films() -> LearnedCase:
     """New comedies and old dramas, as a slope of the vectors; the masses are those of decades and genres.
 
-    Not the service's head: on these features it gives a few odd films a reward of 30 standard deviations,
-    and importance weights would hang on draws that never come.
+    Not the service's head: on these features it gives a few odd films rewards of tens of standard
+    deviations, and importance weights would hang on draws that never come.
     """
     chain, table = films_chain(), shipped_film_table()
     vectors = torch.from_numpy(catalogue_of(chain.prior).vectors)
