@@ -25,12 +25,8 @@ from sampler_service.measuring import Measuring
 from sampler_service.preparing import Preparing, Stores
 from sampler_service.prior_registry import PriorRegistry
 from sampler_service.sampling_stream import SamplingStream
-from sampler_service.scheduler import (
-    BATCHES_UNDER_WAY,
-    CPU_BATCH_ELEMENTS,
-    GPU_BATCH_ELEMENTS,
-    Limits,
-)
+from sampler_service.scheduler import BATCHES_UNDER_WAY, Limits
+from sampler_service.scheduler_batches import batch_elements
 from sampler_service.service_loop import EngineThread
 from sampler_service.servicer import SamplerServicer
 from sampler_service.surrogate_cache import SurrogateCache
@@ -68,7 +64,7 @@ def _limits(settings: SamplerSettings, device: str) -> Limits:
     return Limits(
         max_particles=max(settings.max_particles, BATCHES_UNDER_WAY * settings.max_batch_particles),
         max_batch_particles=settings.max_batch_particles,
-        max_batch_elements=CPU_BATCH_ELEMENTS if device == "cpu" else GPU_BATCH_ELEMENTS,
+        max_batch_elements=batch_elements(device),
         max_waiting=settings.max_waiting_runs,
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from apa.errors import ApaError, InvalidArgument
@@ -12,6 +14,7 @@ from sampler_service.engine import tick
 from sampler_service.population import Population
 from sampler_service.potential import Potential, Reward, as_potential
 from sampler_service.run import plan_run, start_run
+from sampler_service.scheduler_batches import batch_elements
 
 
 def sample(
@@ -22,7 +25,7 @@ def sample(
     num_particles: int,
     generator: torch.Generator | None = None,
 ) -> Population:
-    """Draws from the prior tilted by exp(beta r).
+    """Draws from the prior tilted by exp(beta r); a large population is evaluated in batches of bounded size.
 
     Args:
         reward: any differentiable callable (N, *data_shape) -> (N,); a surrogate or a potential; None for the
@@ -43,8 +46,9 @@ def sample(
     plan = plan_run(prior, as_potential(reward, config.corrector), config, num_particles)
     device = torch.device("cpu") if generator is None else generator.device
     run = start_run(plan, device, config.seed if config.seed is not None else draw_seed(generator))
+    rows = max(1, batch_elements(device.type) // math.prod(prior.data_shape))
     while True:
-        (outcome,) = tick([run])
+        (outcome,) = tick([run], [rows])
         if isinstance(outcome, Population):
             return outcome
         if isinstance(outcome, ApaError):

@@ -14,15 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from apa.errors import InvalidArgument, ResourceExhausted
-from sampler_service.scheduler_batches import Batches, Wanted
+from sampler_service.scheduler_batches import CPU_BATCH_ELEMENTS, Batches, Wanted
 
 PATIENCE_S = 60.0
 """The deadline that a run without one counts as having, so that no stream of others holds it back."""
-
-
-CPU_BATCH_ELEMENTS = 64 * 28 * 28
-"""Numbers in one batch on a CPU. Of the image prior that is 64 particles; more are no faster for each."""
-GPU_BATCH_ELEMENTS = 64 * CPU_BATCH_ELEMENTS
 BATCHES_UNDER_WAY = 4
 """Particles that are admitted, in largest batches: room for others beside a run of the largest size."""
 

@@ -9,6 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+CPU_BATCH_ELEMENTS = 64 * 28 * 28
+"""Numbers in one batch on a CPU. Of the image prior that is 64 particles; more are no faster for each."""
+GPU_BATCH_ELEMENTS = 64 * CPU_BATCH_ELEMENTS
+
+
+def batch_elements(device_type: str) -> int:
+    """How many numbers one batch holds, on a "cpu" or on any other device."""
+    return CPU_BATCH_ELEMENTS if device_type == "cpu" else GPU_BATCH_ELEMENTS
+
 
 @dataclass(frozen=True)
 class Wanted:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from hypothesis import settings
 
 from apa.errors import NotFound
 from apa.local.redis_server import RedisProcess, find_server, packaged_server, start_server
@@ -16,8 +17,11 @@ from apa.store.connection import connect
 
 
 def pytest_configure() -> None:
-    """A shell starts background jobs with Ctrl-C ignored, and children inherit that: some tests send it."""
+    # A shell starts background jobs with Ctrl-C ignored, and children inherit that: some tests send it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # How long an example takes says how busy the machine is.
+    settings.register_profile("untimed")
+    settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.engine import arrivals, batching, reloads, served, tenants
+from benchmarks.engine import arrivals, batching, peers, reloads, served, tenants
 from benchmarks.report import Row, Scale, report
 
 PARTS: tuple[Callable[[Scale], list[Row]], ...] = (
@@ -14,6 +14,7 @@ PARTS: tuple[Callable[[Scale], list[Row]], ...] = (
     tenants.measure,
     served.measure,
     arrivals.measure,
+    peers.measure,
 )
 
 

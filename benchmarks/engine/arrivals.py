@@ -36,7 +36,7 @@ def measure(scale: Scale) -> list[Row]:
     films, fashion = prior("films"), prior("fashion")
     generator = np.random.default_rng(0)
     throughput, latency = [], []
-    many = _requests(users(films, scale.pick(24, 5)), generator, 8, 32, 100)
+    many = _requests(users(films, scale.pick(64, 5)), generator, 8, 32, 100)
     for repeat in range(scale.pick(3, 1)):
         gain, capacity = _throughput(films, many, swapped=bool(repeat % 2))
         throughput.append(gain)

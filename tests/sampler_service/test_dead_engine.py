@@ -14,6 +14,7 @@ from apa.local.redis_server import RedisProcess
 from apa.priors import GaussianMixturePrior, save_prior
 from tests.sampler_service.problems import two_modes
 from tests.sampler_service.service_process import running_sampler
+from tests.waiting import wait_until
 
 
 def _watch(address: str, heard: list[int]) -> None:
@@ -35,6 +36,7 @@ def test_a_dead_engine_ends_the_process_and_every_call(redis_server: RedisProces
     ) as sampler:
         watching = threading.Thread(target=_watch, args=(sampler.address, heard))
         watching.start()
+        wait_until(lambda: bool(heard), what="the first word of its health")
         with sampler.client(retry_for_s=0.0) as client, pytest.raises(Unavailable):
             client.sample(prior="mixture", num_particles=4, timeout_s=20.0)
         assert sampler.process.wait(20) == 1

@@ -39,7 +39,7 @@ def _watched(run: Run, num: int, slices: int = N) -> tuple[list[Progress], Popul
             seen.append(outcome)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(n=st.integers(1, 30), num=st.integers(1, 40), seed=st.integers(0, 1000))
 def test_a_preview_is_of_the_heaviest_with_their_shares(n: int, num: int, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)

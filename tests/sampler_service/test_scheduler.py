@@ -181,7 +181,7 @@ def test_a_busy_tenant_leaves_room_for_whoever_comes_next() -> None:
     assert scheduler.num_running == 7
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     size=st.integers(1, 50),
     others=st.lists(
@@ -276,5 +276,5 @@ class SchedulerMachine(RuleBasedStateMachine):
         assert self.scheduler.num_running == len(self.running)
 
 
-SchedulerMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+SchedulerMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=30)
 TestScheduler = SchedulerMachine.TestCase

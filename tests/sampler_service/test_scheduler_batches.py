@@ -71,7 +71,7 @@ def test_many_runs_of_a_tenant_are_no_larger_a_share_than_one() -> None:
     assert served["b"] / served["a"] == pytest.approx(2.0, rel=0.1)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     runs=st.lists(
         st.tuples(st.integers(1, 300), st.integers(1, 60), st.floats(0.1, 4.0)), min_size=1, max_size=12

@@ -28,7 +28,7 @@ def _runs(sizes: Sequence[int]) -> list[Run]:
     return runs
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(sizes=st.lists(st.integers(1, 40), min_size=1, max_size=9))
 def test_many_runs_at_once_are_each_as_by_its_definition(sizes: list[int]) -> None:
     runs = _runs(sizes)

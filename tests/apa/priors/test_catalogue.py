@@ -26,7 +26,7 @@ def test_a_particle_on_an_item_decodes_to_it() -> None:
     assert catalogue.decode(catalogue.vectors).tolist() == list(range(50))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(1, 30), st.integers(1, 12), st.integers(0, 2**32 - 1), st.data())
 def test_distinct_items_are_distinct_allowed_and_in_the_particles_order(
     num_items: int, num_particles: int, seed: int, data: st.DataObject

@@ -27,7 +27,7 @@ def by_the_definition(
     return sorted(chosen.items())
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(st.integers(2, 80), st.integers(1, 25), st.integers(0, 2**32 - 1), st.data())
 def test_a_search_that_deepens_agrees_with_the_definition(
     num_items: int, num_particles: int, seed: int, data: st.DataObject

@@ -17,7 +17,7 @@ def naive_search(vectors: Floats, queries: Floats, k: int) -> tuple[Indices, Flo
     return order, np.take_along_axis(squared, order, axis=1)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(1, 40), st.integers(1, 6), st.integers(0, 9), st.integers(0, 2**32 - 1), st.data())
 def test_search_agrees_with_the_definition(n: int, d: int, m: int, seed: int, data: st.DataObject) -> None:
     k = data.draw(st.integers(1, n))

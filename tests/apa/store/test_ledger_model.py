@@ -126,7 +126,6 @@ def test_the_ledger_agrees_with_its_model_over_random_histories(machine: type[Le
         settings=settings(
             max_examples=30,
             stateful_step_count=30,
-            deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
         ),
     )

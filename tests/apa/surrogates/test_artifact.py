@@ -56,7 +56,7 @@ def test_a_truncated_artifact_is_data_loss(keep: int) -> None:
         load(LINEAR.to_bytes()[:keep])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary(max_size=300))
 def test_no_bytes_at_all_do_anything_but_data_loss(blob: bytes) -> None:
     with pytest.raises(DataLoss):

@@ -18,7 +18,7 @@ def progress(preview: Preview | None) -> Progress:
     return Progress(step=1000, num_steps=1000, ess=4096.0, log_z=-1.0, num_resamplings=1000, preview=preview)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(dims=st.integers(1, 15_000), limit=st.sampled_from([65_536, 100_000, 2**24]))
 def test_as_many_estimates_as_are_allowed_fit_one_message(dims: int, limit: int) -> None:
     num = most_previewed((dims,), limit)

@@ -37,7 +37,7 @@ def test_a_particle_has_n_times_its_weight_descendants_on_average(scheme: str) -
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(raw=weight_lists, seed=st.integers(0, 2**32))
 def test_n_ancestors_all_of_positive_weight(scheme: str, raw: list[float], seed: int) -> None:
     weights = torch.tensor(raw, dtype=torch.float64)
@@ -49,7 +49,7 @@ def test_n_ancestors_all_of_positive_weight(scheme: str, raw: list[float], seed:
     assert (weights[ancestors] > 0).all()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(raw=weight_lists, seed=st.integers(0, 2**32))
 def test_systematic_and_ssp_round_n_w_up_or_down_and_stratified_is_within_two(
     raw: list[float], seed: int
