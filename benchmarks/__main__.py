@@ -1,4 +1,7 @@
-"""python -m benchmarks engine|exactness [--json FILE] [--quick] [--threads N]"""
+"""python -m benchmarks engine|exactness [--json FILE] [--quick] [--threads N]
+
+exactness alone: [--only closed|learned] [--draws M] [--cache DIR]
+"""
 
 from __future__ import annotations
 
@@ -22,9 +25,12 @@ def main() -> None:
     parser.add_argument("--draws", type=int, help="of each learned prior, at most; a whole chunk at least")
     parser.add_argument("--cache", type=Path, help="where those draws are kept, to go on with")
     options = parser.parse_args()
+    of_exactness = {name: getattr(options, name) for name in ("only", "draws", "cache")}
+    given = [f"--{name}" for name, value in of_exactness.items() if value is not None]
+    if given and options.name != "exactness":
+        parser.error(f"{', '.join(given)} goes with exactness, found with {options.name}")
     run: Callable[[Scale, Path | None], None] = import_module(f"benchmarks.{options.name}").run
-    scale = Scale(options.quick, options.threads, options.only, options.draws, options.cache)
-    run(scale, options.json)
+    run(Scale(quick=options.quick, threads=options.threads, **of_exactness), options.json)
 
 
 if __name__ == "__main__":

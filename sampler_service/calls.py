@@ -15,6 +15,7 @@ from apa.surrogates.base import Surrogate
 from apa.wire.run_events import most_previewed
 from sampler_service.config import SamplerSettings
 from sampler_service.correctors import CORRECTORS
+from sampler_service.grids import start_time
 
 
 @dataclass(frozen=True)
@@ -92,9 +93,12 @@ def check_target(call: SampleCall) -> None:
         )
 
 
-def resolve_config(call: SampleCall, session: Session | None, settings: SamplerSettings) -> SamplingConfig:
+def resolve_config(
+    call: SampleCall, session: Session | None, settings: SamplerSettings, prior: Prior
+) -> SamplingConfig:
     """The service's defaults, then the session's options, then the call's; the seed is drawn if not given."""
-    config = settings.sampling()
+    begin = start_time(prior.schedule, settings.t_start)
+    config = settings.sampling().model_copy(update={"t_start": begin})
     if session is not None:
         config = config.merged(session.config.sampling)
     config = _with_fitting_integrator(config.merged(call.sampling), call, session)

@@ -12,6 +12,8 @@ from apa.config import ServerSettings
 from apa.records.sampling import CorrectorName, GridName, IntegratorName, SamplingConfig
 from apa.records.session import MAX_PARTICLES
 
+T_END: float = SamplingConfig.model_fields["t_end"].default
+
 
 class SamplerSettings(ServerSettings):
     """Everything that an operator may set; the defaults are for one small machine."""
@@ -51,13 +53,16 @@ class SamplerSettings(ServerSettings):
     integrator: IntegratorName = "ancestral"
     grid: GridName = "uniform"
     t_start: float = Field(default=0.8, gt=0.0, le=1.0)
-    """Where runs begin. Above it 4% of an item's size is left at most; measured in docs/decisions/0004."""
+    """Where runs begin, or later, at up to 1, where their prior would keep over 4% of an item's size there;
+    measured in docs/decisions/0004."""
 
     @model_validator(mode="after")
     def _defaults_within_limits(self) -> Self:
         for name, most in (("num_steps", "max_steps"), ("num_particles", "max_particles")):
             if getattr(self, name) > getattr(self, most):
                 raise ValueError(f"{name} must be at most {most} ({getattr(self, most)})")
+        if self.t_start <= T_END:
+            raise ValueError(f"t_start must be above {T_END}, where the path ends")
         return self
 
     def sampling(self) -> SamplingConfig:

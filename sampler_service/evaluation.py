@@ -126,8 +126,13 @@ def _of_part(
         score=score,
         reward=reward,
         grad_x=grad_x if steered else None,
-        grad_t=grad_t if part.wants_time_derivative else None,
+        # Zeros where nothing reads t: whether another run of the batch does must not show.
+        grad_t=_or_zeros(grad_t, reward) if part.wants_time_derivative else None,
     )
+
+
+def _or_zeros(gradient: Tensor | None, like: Tensor) -> Tensor:
+    return torch.zeros_like(like) if gradient is None else gradient
 
 
 def _times(parts: Sequence[Part], like: Tensor) -> Tensor:
@@ -158,7 +163,8 @@ def _gradients(
         r, [*leaves, *(own for rows in read for own in rows)], torch.ones_like(r), allow_unused=True
     )
     rest = iter(grads[len(leaves) :])
-    if any(all(grad is None for grad in [next(rest) for _ in rows]) for rows in read):
+    reached = [[next(rest) is not None for _ in rows] for rows in read]
+    if grads[0] is None or not all(any(own) for own in reached):
         raise not_differentiable()
     return grads[0], grads[1] if t.requires_grad else None
 

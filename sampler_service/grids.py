@@ -17,6 +17,10 @@ LOGISTIC_CENTRE = 1.0
 """Log-SNR at which the grid `logistic` is finest: of data of unit scale the modes part a little before it."""
 
 
+START_SCALE = 0.04
+"""Of an item's size, what may be left where a run begins in pure noise."""
+
+
 @dataclass(frozen=True)
 class Step:
     """One step of the path, from t to t_next = t - dt.
@@ -66,14 +70,14 @@ def times(schedule: VPSchedule, grid: GridName, t_start: float, t_end: float, nu
     `logistic` is uniform in sigmoid(log-SNR - 1): its levels have the logistic density over the log-SNR.
 
     Raises:
-        InvalidArgument: t_end is not below t_start.
+        InvalidArgument: t_start is not above t_end.
     """
     if not t_end < t_start:
         raise InvalidArgument(
             "the grid is empty",
-            field="sampling.t_end",
-            expected=f"below t_start = {t_start}",
-            found=str(t_end),
+            field="sampling.t_start",
+            expected=f"above t_end = {t_end}",
+            found=str(t_start),
         )
     ends = torch.tensor([t_start, t_end], dtype=torch.float64)
     share = torch.linspace(0, 1, num_steps + 1, dtype=torch.float64)
@@ -89,6 +93,15 @@ def times(schedule: VPSchedule, grid: GridName, t_start: float, t_end: float, nu
     # The ends exactly as asked, whatever the inversion rounds to.
     t[0], t[-1] = t_start, t_end
     return t
+
+
+def start_time(schedule: VPSchedule, wanted: float) -> float:
+    """`wanted`, or as much later as it takes until at most START_SCALE of an item is left; at most 1."""
+    scale = schedule.scale(torch.tensor(wanted, dtype=torch.float64))
+    if scale <= START_SCALE:
+        return wanted
+    log_snr = 2.0 * math.log(START_SCALE) - math.log1p(-(START_SCALE**2))
+    return min(1.0, float(schedule.time_of_log_snr(torch.tensor(log_snr, dtype=torch.float64))))
 
 
 def steps(

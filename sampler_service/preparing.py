@@ -67,14 +67,14 @@ class Preparing:
             reservation=None,
             surrogate=None,
             version=None,
-            config=resolve_config(call, None, self.settings),
+            config=resolve_config(call, None, self.settings, prior),
             num_particles=self._num_particles(call, None, prior),
         )
 
     def _of_session(self, call: SampleCall) -> Job:
         session = self.stores.sessions.get(call.session_id)
         prior = self.priors.get(session.config.prior)
-        config = resolve_config(call, session, self.settings)
+        config = resolve_config(call, session, self.settings, prior)
         num_particles = self._num_particles(call, session, prior)
         version = self.stores.surrogates.current(session.session_id)
         surrogate = None if version is None else self._surrogate(session, prior, version)

@@ -37,7 +37,8 @@ class Rewards(NamedTuple):
 
     Attributes:
         values: of each run, (N_i,), attached to its own rows; None where nothing steers.
-        read: by run, the attached tensors that a potential of its own was given: a gradient has to reach one.
+        read: by run, the attached tensors that a potential of its own was given: a gradient has to reach at
+            least one, and through it x_t.
     """
 
     values: list[Tensor | None]

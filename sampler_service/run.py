@@ -18,6 +18,7 @@ from sampler_service.integrators import INTEGRATORS
 from sampler_service.population import Population
 from sampler_service.potential import Potential, check_prior
 from sampler_service.resampling import SCHEMES
+from sampler_service.tempering import check_tempering
 
 
 @dataclass(frozen=True)
@@ -47,11 +48,13 @@ def plan_run(
     """Checks and prepares a run; `corrector` replaces the one that the config names.
 
     Raises:
-        InvalidArgument: corrector and integrator or active interval do not go together, or the grid is empty.
+        InvalidArgument: corrector and integrator or active interval do not go together, the grid is empty, or
+            the potential was tempered for another config.
         FailedPrecondition: the surrogate was fitted on the features of another prior, or the integrator needs
             a posterior variance that the prior does not have.
     """
     check_prior(potential, prior)
+    check_tempering(potential, config)
     # Nothing to steer by: the prior itself, whatever corrector was named.
     name = "none" if potential is None else config.corrector
     chosen = corrector or corrector_for(name, config.integrator)

@@ -14,7 +14,7 @@ from sampler_service.engine import tick
 from sampler_service.population import Population
 from sampler_service.potential import Potential, Reward, as_potential
 from sampler_service.run import plan_run, start_run
-from sampler_service.scheduler_batches import batch_elements
+from sampler_service.scheduler_batches import batch_elements, rows_of
 
 
 def sample(
@@ -28,8 +28,8 @@ def sample(
     """Draws from the prior tilted by exp(beta r); a large population is evaluated in batches of bounded size.
 
     Args:
-        reward: any differentiable callable (N, *data_shape) -> (N,); a surrogate or a potential; None for the
-            prior itself. See `as_potential` for where a plain callable is read.
+        reward: any differentiable callable (n, *data_shape) -> (n,), n particles at a time; a surrogate or a
+            potential; None for the prior itself. See `as_potential` for where a plain callable is read.
         num_particles: N.
         generator: draws the run's seed where the config names none; its device is where the run computes.
 
@@ -46,7 +46,7 @@ def sample(
     plan = plan_run(prior, as_potential(reward, config.corrector), config, num_particles)
     device = torch.device("cpu") if generator is None else generator.device
     run = start_run(plan, device, config.seed if config.seed is not None else draw_seed(generator))
-    rows = max(1, batch_elements(device.type) // math.prod(prior.data_shape))
+    rows = rows_of(math.prod(prior.data_shape), batch_elements(device.type))
     while True:
         (outcome,) = tick([run], [rows])
         if isinstance(outcome, Population):

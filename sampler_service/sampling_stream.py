@@ -119,7 +119,12 @@ class SamplingStream:
     async def _progress(self, progress: EngineProgress) -> Progress:
         preview = None
         if progress.preview is not None:
-            preview = _preview(await self._blocking(self.on_device.preview_on_host, progress.preview))
+            given = progress.preview
+            # On a CPU there is nothing to wait for, and no thread of the store's to take for it.
+            there = given.x_0_hat.device.type == "cpu"
+            preview = _preview(
+                given if there else await self._blocking(self.on_device.preview_on_host, given)
+            )
         return Progress(
             progress.step,
             progress.num_steps,

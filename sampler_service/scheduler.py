@@ -3,8 +3,9 @@
 Order: the tenant that has had the least (particle-steps over weight), within it the nearest deadline, then
 arrival. The next run in that order is never overtaken by a smaller one that would fit, so nothing starves.
 
-A tenant with runs under way gets no further place while it holds more particles than are free (dynamic
-thresholds: Choudhury and Hahne 1998), so that whoever comes next finds room at once. Alone, it may fill half.
+But a tenant gets no further place while it holds more particles than are free (dynamic thresholds:
+Choudhury and Hahne 1998), and is passed over for the time. So alone it holds half of the places and a run
+more, and whoever comes next mostly finds room at once.
 """
 
 from __future__ import annotations

@@ -19,6 +19,11 @@ def batch_elements(device_type: str) -> int:
     return CPU_BATCH_ELEMENTS if device_type == "cpu" else GPU_BATCH_ELEMENTS
 
 
+def rows_of(elements: int, max_elements: int) -> int:
+    """How many particles of so many numbers fit into a batch; one always does."""
+    return max(1, max_elements // elements)
+
+
 @dataclass(frozen=True)
 class Wanted:
     """What one run still needs before it can take its step.
@@ -64,7 +69,7 @@ class Batches:
 
     def rows_of(self, elements: int) -> int:
         """Particles of so many elements that fit into a batch of their own."""
-        return max(1, min(self.max_particles, self.max_elements // elements))
+        return min(self.max_particles, rows_of(elements, self.max_elements))
 
     def _meet(self, wanted: Sequence[Wanted]) -> None:
         """A new run begins level with the one that has had the least; one that has ended is forgotten."""

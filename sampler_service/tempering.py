@@ -19,12 +19,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from apa.errors import FailedPrecondition
+from apa.errors import FailedPrecondition, InvalidArgument
 from apa.priors.base import Denoised, Prior
 from apa.priors.posterior_variance import PosteriorVariance
 from apa.priors.schedule import VPSchedule
 from apa.records.sampling import SamplingConfig
-from sampler_service.potential import Reward
+from sampler_service.potential import Potential, Reward
 
 PARTING = (-3.0, 5.0)
 """Log-SNR over which the estimate goes from m_t to x_0_hat, for data of unit scale."""
@@ -80,12 +80,19 @@ def _smooth_step(log_snr: Tensor, end: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def tempered(reward: Reward, prior: Prior, config: SamplingConfig) -> TemperedRewardPotential:
+def tempered(
+    reward: Reward, prior: Prior, config: SamplingConfig, device: torch.device | str = "cpu"
+) -> TemperedRewardPotential:
     """A plain reward for runs of `config` on `prior`; costs one denoiser call of one particle.
 
     Curvature counts in units of |x|^2 / 2: a reward much flatter than that is tempered more than it needs.
 
+    Args:
+        config: with `beta_schedule="constant"`; runs take the same beta and t_end, see `check_tempering`.
+        device: where the prior is.
+
     Raises:
+        InvalidArgument: the config tempers beta too.
         FailedPrecondition: the prior has no table of its posterior variance.
     """
     table = prior.posterior_variance
@@ -97,8 +104,10 @@ def tempered(reward: Reward, prior: Prior, config: SamplingConfig) -> TemperedRe
             found=prior.card.name,
         )
     # Pure noise tells nothing: the denoised estimate is the mean of the data, and its error their variance.
-    mean = prior.denoise(torch.zeros(1, *prior.data_shape), torch.ones(1)).x_0_hat
-    return TemperedRewardPotential(
+    mean = prior.denoise(
+        torch.zeros(1, *prior.data_shape, device=device), torch.ones(1, device=device)
+    ).x_0_hat
+    potential = TemperedRewardPotential(
         reward=reward,
         schedule=prior.schedule,
         posterior_variance=table,
@@ -107,3 +116,24 @@ def tempered(reward: Reward, prior: Prior, config: SamplingConfig) -> TemperedRe
         beta=config.beta,
         t_end=config.t_end,
     )
+    check_tempering(potential, config)
+    return potential
+
+
+def check_tempering(potential: Potential | None, config: SamplingConfig) -> None:
+    """A tempered reward becomes r at one beta and one t_end only, and must not be tempered twice.
+
+    Raises:
+        InvalidArgument: names what the config has, and what the potential was made for.
+    """
+    if not isinstance(potential, TemperedRewardPotential):
+        return
+    made_for = {"beta_schedule": "constant", "beta": potential.beta, "t_end": potential.t_end}
+    for name, expected in made_for.items():
+        if getattr(config, name) != expected:
+            raise InvalidArgument(
+                "the run does not fit its tempered reward",
+                field=f"sampling.{name}",
+                expected=str(expected),
+                found=str(getattr(config, name)),
+            )

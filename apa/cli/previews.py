@@ -15,7 +15,7 @@ from apa.client.results import collect
 from apa.errors import InvalidArgument
 
 MOST_ROWS = 12
-"""Steps in the picture, evenly chosen; the array has all."""
+"""Steps in the picture, evenly chosen; the array has all that were received."""
 
 
 def beside(path: Path) -> Path:

@@ -75,7 +75,7 @@ def sample(
         typer.Option(
             "--previews",
             help="Beside the --png or --npy file, write how so many of the heaviest particles, from 1 to N, "
-            "took shape: NAME.previews.png has some of the steps, NAME.previews.npy all. 0 for none.",
+            "took shape: NAME.previews.png has some of the steps, NAME.previews.npy all sent. 0 for none.",
         ),
     ] = 0,
     folders: Annotated[

@@ -46,9 +46,9 @@ class PosteriorVariance(BaseModel):
 
         Above the last level it falls with s^2 / a^2, as that of any posterior does; below the first it stays.
         """
-        levels = torch.tensor(self.log_snr, dtype=torch.float64)
-        log_variance = torch.tensor(self.variance, dtype=torch.float64).log()
         wanted = log_snr.double()
+        levels = torch.tensor(self.log_snr, dtype=torch.float64, device=wanted.device)
+        log_variance = torch.tensor(self.variance, dtype=torch.float64, device=wanted.device).log()
         inside = wanted.clamp(levels[0], levels[-1])
         right = torch.searchsorted(levels, inside).clamp(1, len(levels) - 1)
         share = (inside - levels[right - 1]) / (levels[right] - levels[right - 1])

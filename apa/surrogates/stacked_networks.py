@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 from torch.nn.utils.rnn import pad_sequence
 
-STACKS_KEPT = 16
+STACKS_KEPT = 4
 """Those who share a batch change every few ticks; stacking their weights takes longer than using them."""
 
 _Weights = dict[str, Tensor]

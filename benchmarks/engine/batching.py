@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 
@@ -80,39 +78,17 @@ def _stacked(films: Prior, surrogates: list[LinearSurrogate], repeats: int) -> l
     cnns: list[nn.Module] = [frozen(RewardNetwork(1)) for _ in range(USERS)]
     images = torch.randn(USERS, 1, 28, 28)
     batch, alone = runs(films, surrogates, 4), runs(films, surrogates, 4)
+    heads = ratios(heads_apart, heads_together, repeats, times=3)
+    perceptrons = ratios(lambda: apart(mlps, vectors), lambda: together(mlps, vectors), repeats, times=3)
+    convolutional = ratios(lambda: apart(cnns, images), lambda: together(cnns, images), repeats)
+    steps = ratios(lambda: [tick([run]) for run in alone], lambda: tick(batch), repeats)
+    first = "64 users stacked against one after the other, linear heads"
     return [
-        _faster(
-            "64 users stacked against one after the other, linear heads",
-            *(heads_apart, heads_together, 8.0, repeats, 3),
-            note="4 particles each, value and gradient",
-        ),
-        _faster(
-            "the same, MLPs",
-            *(lambda: apart(mlps, vectors), lambda: together(mlps, vectors), 8.0, repeats, 3),
-        ),
-        _faster(
-            "the same, CNNs",
-            *(lambda: apart(cnns, images), lambda: together(cnns, images), 1.0, repeats, 1),
-            note="one image each, a full batch of a CPU",
-        ),
-        _faster(
-            "the same, whole steps of films",
-            *(lambda: [tick([run]) for run in alone], lambda: tick(batch), 8.0, repeats, 1),
-            note="denoiser and corrector included",
-        ),
+        row(first, heads, 8.0, note="4 particles each, value and gradient"),
+        row("the same, MLPs", perceptrons, 8.0),
+        row("the same, CNNs", convolutional, 1.0, note="one image each, a full batch of a CPU"),
+        row("the same, whole steps of films", steps, 8.0, note="denoiser and corrector included"),
     ]
-
-
-def _faster(
-    what: str,
-    before: Callable[[], object],
-    after: Callable[[], object],
-    bound: float,
-    repeats: int,
-    times: int,
-    note: str = "",
-) -> Row:
-    return row(what, ratios(before, after, repeats, times), bound, note=note)
 
 
 def _against_bare(films: Prior, surrogates: list[LinearSurrogate], scale: Scale) -> Row:

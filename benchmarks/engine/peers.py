@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from diffusers import DDPMScheduler, UNet2DModel
 from torch import Tensor
 
 from apa.priors import Prior, load_prior
@@ -63,7 +64,8 @@ def _guided_loop(unet: Any, scheduler: Any) -> Tensor:
             x = x.detach().requires_grad_()
             step = scheduler.step(unet(x, t).sample, t, x, generator=generator)
             (grad,) = torch.autograd.grad(_reward(step.pred_original_sample).sum(), x)
-        beta = BETA * (i + 1) / NUM_STEPS
+        # As `guidance` has it: beta grows from 0, and a step takes what it has where it departs.
+        beta = BETA * i / NUM_STEPS
         x = step.prev_sample.detach() + scheduler._get_variance(t) * beta * grad
     return x
 
@@ -74,8 +76,6 @@ def _reward(x: Tensor) -> Tensor:
 
 
 def _network() -> Any:
-    from diffusers import UNet2DModel
-
     torch.manual_seed(0)
     network = UNet2DModel(
         sample_size=SHAPE[-1],
@@ -91,8 +91,6 @@ def _network() -> Any:
 
 
 def _scheduler() -> Any:
-    from diffusers import DDPMScheduler
-
     return DDPMScheduler(clip_sample=False)
 
 

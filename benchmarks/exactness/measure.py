@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 
 from apa.errors import ApaError
-from apa.records.sampling import SamplingConfig
 from benchmarks.exactness.cases import Case
+from benchmarks.exactness.methods import Method
 from sampler_service.engine import tick
 from sampler_service.population import Population
 from sampler_service.potential import Potential, as_potential
@@ -44,11 +44,12 @@ class Cell:
 
 
 def measure(
-    case: Case, method: str, config: SamplingConfig, num_particles: int, evaluations: int, num_seeds: int
+    case: Case, name: str, method: Method, num_particles: int, evaluations: int, num_seeds: int
 ) -> Cell:
     """Runs the seeds 0, 1, ... and compares with the closed form."""
-    config = config.model_copy(update={"num_steps": evaluations - 1, "beta": case.beta})
-    populations = _populations(case, config, num_particles, num_seeds)
+    changes = {"num_steps": evaluations - 1, "beta": case.beta}
+    method = method._replace(config=method.config.model_copy(update=changes))
+    populations = _populations(case, method, num_particles, num_seeds)
     target = case.target
     floor = target.floor(num_particles, FLOOR_SEEDS)
     ratios = [target.total_variation(p.x, p.weights) / floor for p in populations]
@@ -56,7 +57,7 @@ def measure(
     ratio, ratio_error = _mean(ratios)
     return Cell(
         case=case.name,
-        method=method,
+        method=name,
         num_particles=num_particles,
         evaluations=evaluations,
         num_seeds=num_seeds,
@@ -66,9 +67,9 @@ def measure(
     )
 
 
-def _populations(case: Case, config: SamplingConfig, num_particles: int, num_seeds: int) -> list[Population]:
-    prior = case.prior
-    plan = plan_run(prior, _potential(case, config), config, num_particles)
+def _populations(case: Case, method: Method, num_particles: int, num_seeds: int) -> list[Population]:
+    prior, config = case.prior, method.config
+    plan = plan_run(prior, _potential(case, method), config, num_particles)
     populations = []
     for first in range(0, num_seeds, BATCH_SEEDS):
         seeds = range(first, min(first + BATCH_SEEDS, num_seeds))
@@ -83,10 +84,10 @@ def _populations(case: Case, config: SamplingConfig, num_particles: int, num_see
     return populations
 
 
-def _potential(case: Case, config: SamplingConfig) -> Potential | None:
-    if config.beta_schedule == "constant":
-        return tempered(case.reward, case.prior, config)
-    return as_potential(case.reward, config.corrector)
+def _potential(case: Case, method: Method) -> Potential | None:
+    if method.tempered:
+        return tempered(case.reward, case.prior, method.config)
+    return as_potential(case.reward, method.config.corrector)
 
 
 def _mean(values: list[float]) -> tuple[float, float]:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from apa.records.sampling import SamplingConfig
 from benchmarks.exactness import main as exactness
 from benchmarks.exactness.cases import Case, cases
 from benchmarks.exactness.measure import Cell, measure
@@ -41,7 +40,7 @@ def test_a_cell_measures_what_the_closed_form_says() -> None:
 
 
 def test_a_cell_sees_a_wrong_sampler() -> None:
-    cell = measure(MILD, "guidance", SamplingConfig(corrector="guidance"), 300, 30, num_seeds=6)
+    cell = measure(MILD, "guidance", METHODS["guidance"], 300, 30, num_seeds=6)
 
     assert cell.variation_ratio[1] > 1.5
     assert cell.log_z_bias is None

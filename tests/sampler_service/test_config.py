@@ -22,3 +22,8 @@ def test_a_run_of_the_largest_size_is_admitted_whatever_bounds_a_batch(max_batch
 def test_a_default_over_its_own_limit_is_refused() -> None:
     with pytest.raises(ValidationError, match="num_particles must be at most max_particles"):
         SamplerSettings(max_particles=16)
+
+
+def test_a_path_that_would_begin_where_it_ends_stops_the_start() -> None:
+    with pytest.raises(ValidationError, match="t_start must be above"):
+        SamplerSettings(t_start=0.001)

@@ -85,6 +85,19 @@ def test_a_learned_reward_is_steered_by_through_the_denoiser() -> None:
     assert at.grad_t is not None
 
 
+def test_a_time_derivative_that_nothing_has_is_zero_whoever_shares_the_batch() -> None:
+    prior = ToyPrior()
+    unread = Part(X.new_zeros(2, 3), 0.4, DenoisedRewardPotential(lambda x: x.sum(dim=1)), True)
+    still = Part(X.new_ones(2, 3), 0.4, RewardPotential(lambda x: x.sum(dim=1)), True)
+
+    alone, beside = evaluate_all(prior, [still])[0], evaluate_all(prior, [unread, still])[1]
+
+    for at in (alone, beside):
+        grad_t = _ok(at).grad_t
+        assert grad_t is not None
+        assert not grad_t.any()
+
+
 def test_a_batch_makes_one_denoiser_call() -> None:
     prior = ToyPrior()
     surrogates = [random_surrogate(seed) for seed in range(4)]

@@ -8,7 +8,7 @@ import torch
 from apa.errors import InvalidArgument
 from apa.priors.schedule import VPSchedule
 from apa.records.sampling import GridName, SamplingConfig
-from sampler_service.grids import LOGISTIC_CENTRE, steps, times
+from sampler_service.grids import LOGISTIC_CENTRE, START_SCALE, start_time, steps, times
 
 SCHEDULE = VPSchedule()
 GRIDS: tuple[GridName, ...] = ("uniform", "log_snr", "logistic")
@@ -74,3 +74,18 @@ def test_the_integrated_noise_of_a_step_is_the_fall_of_log_scale_twice() -> None
         log_a, log_a_next = SCHEDULE.log_scale(t).tolist()
         assert step.sigma2_dt == pytest.approx(2.0 * (log_a_next - log_a), rel=1e-9)
         assert step.drift_dt == pytest.approx(log_a - log_a_next, rel=1e-9)
+
+
+def test_runs_begin_later_where_the_prior_keeps_more_of_an_item() -> None:
+    assert start_time(VPSchedule(), 0.8) == 0.8
+    slow = VPSchedule(noise_rate_min=0.1, noise_rate_max=14.0)
+    later = start_time(slow, 0.8)
+    assert 0.8 < later < 1.0
+    assert float(slow.scale(torch.tensor(later, dtype=torch.float64))) == pytest.approx(START_SCALE)
+    assert start_time(VPSchedule(noise_rate_min=0.1, noise_rate_max=2.0), 0.8) == 1.0
+
+
+def test_a_start_below_the_end_is_named() -> None:
+    with pytest.raises(InvalidArgument) as found:
+        times(VPSchedule(), "uniform", 0.0005, 0.001, 5)
+    assert found.value.field == "sampling.t_start"

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import torch
+from torch import Tensor
 
 from apa.errors import FailedPrecondition, InvalidArgument
 from sampler_service import Population, SamplingConfig, sample
@@ -93,7 +94,7 @@ def test_single_particles_and_single_steps_are_runs_too() -> None:
     ("options", "num_particles", "field"),
     [
         ({"corrector": "clipped", "integrator": "ancestral"}, 5, "sampling.integrator"),
-        ({"t_start": 0.2, "t_end": 0.3}, 5, "sampling.t_end"),
+        ({"t_start": 0.2, "t_end": 0.3}, 5, "sampling.t_start"),
         ({}, 0, "num_particles"),
     ],
 )
@@ -119,3 +120,20 @@ def test_importing_has_no_effect() -> None:
     )
 
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def test_a_population_over_one_batch_is_the_same_as_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = SamplingConfig(num_steps=8, corrector="twisted", seed=3)
+    whole = sample(three_modes(), MILD, config, num_particles=50)
+    seen = []
+
+    def reward(x: Tensor) -> Tensor:
+        seen.append(len(x))
+        return MILD(x)
+
+    monkeypatch.setattr("sampler_service.sampling.batch_elements", lambda _device: 2 * 16)
+    cut = sample(three_modes(), reward, config, num_particles=50)
+
+    assert max(seen) == 16
+    assert torch.allclose(cut.x, whole.x, atol=1e-5)
+    assert torch.equal(cut.ancestors, whole.ancestors)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from apa.errors import FailedPrecondition
+from apa.errors import FailedPrecondition, InvalidArgument
 from apa.priors.base import Denoised
 from apa.priors.gaussian_mixture import GaussianMixturePrior
 from apa.priors.posterior_variance import PosteriorVariance
 from apa.records.sampling import CorrectorName, SamplingConfig
+from sampler_service import sample
 from sampler_service.correctors.twisted import Twisted
 from sampler_service.potential import RewardPotential
 from sampler_service.tempering import PARTING, TemperedRewardPotential, tempered
@@ -126,3 +127,23 @@ def test_a_prior_that_does_not_know_its_variance_is_refused() -> None:
 
     with pytest.raises(FailedPrecondition, match="posterior variance"):
         tempered(MILD, prior, STRONG)
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"beta_schedule": "linear"}, "sampling.beta_schedule"),
+        ({"beta": 4.0}, "sampling.beta"),
+        ({"t_end": 0.01}, "sampling.t_end"),
+    ],
+)
+def test_a_run_that_it_was_not_tempered_for_is_refused(changes: dict[str, object], field: str) -> None:
+    potential = tempered(MILD, GAUSSIAN, STRONG)
+    with pytest.raises(InvalidArgument) as found:
+        sample(GAUSSIAN, potential, STRONG.model_copy(update=changes), num_particles=4)
+    assert found.value.field == field
+
+
+def test_a_config_that_tempers_too_is_refused() -> None:
+    with pytest.raises(InvalidArgument, match="does not fit"):
+        tempered(MILD, GAUSSIAN, STRONG.model_copy(update={"beta_schedule": "linear"}))

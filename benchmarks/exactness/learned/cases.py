@@ -57,11 +57,11 @@ class LearnedCase:
     items: Draws | None = None
 
 
-def fashion_chain() -> Chain:
+def fashion_chain(prior: Prior) -> Chain:
     """Ten steps: exactness is about the chain as it is, and 100,000 draws are 1.1 million evaluations."""
     classifier = load_classifier()
     return Chain(
-        PriorShelf().get("fashion").prior,
+        prior,
         SamplingConfig(num_steps=10, corrector="twisted", integrator="ancestral"),
         "features",
         lambda x: class_probabilities(classifier, x.clamp(-1.0, 1.0)),
@@ -71,7 +71,8 @@ def fashion_chain() -> Chain:
 
 def fashion() -> LearnedCase:
     """Bags and ankle boots, learnt as the service learns them; the masses are those of the ten classes."""
-    chain, shelved = fashion_chain(), PriorShelf().get("fashion")
+    shelved = PriorShelf().get("fashion")
+    chain = fashion_chain(shelved.prior)
     answered = chain.unsteered.model_copy(update={"seed": ANSWERED_SEED})
     x = sample(chain.prior, None, answered, num_particles=FASHION_ANSWERS).x
     rewards = classes("bag", "ankle boot")(chain.judge(x), x)
@@ -88,7 +89,7 @@ def fashion() -> LearnedCase:
 
 
 def films_chain() -> Chain:
-    """Twenty steps, as the service takes; an end point is judged by the film that it is shown as."""
+    """Twenty steps from t = 1; an end point is judged by the film that it is shown as."""
     prior = PriorShelf().get("films").prior
     catalogue = catalogue_of(prior)
     return Chain(

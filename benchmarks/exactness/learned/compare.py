@@ -53,7 +53,10 @@ def joint_p_value(runs: Estimate, reference: Estimate, kept: Tensor) -> float | 
     if min(runs.num_replicates, reference.num_replicates) < 2 * dims:
         return None
     parts = [one.covariance[kept][:, kept] for one in (runs, reference)]
-    inverse = torch.linalg.pinv(parts[0] + parts[1], hermitian=True)
+    both = parts[0] + parts[1]
+    inverse = torch.linalg.pinv(both, hermitian=True)
+    # A cell that is empty on both sides says nothing, and is no dimension.
+    dims = int(torch.linalg.matrix_rank(both, hermitian=True))
     spent = 0.0
     for one, part in zip((runs, reference), parts, strict=True):
         share = part @ inverse

@@ -13,6 +13,7 @@ from benchmarks.exactness.learned.compare import MOST_ERRORS, Difference, differ
 from benchmarks.exactness.learned.draws import Draws
 from benchmarks.exactness.learned.estimate import Estimate, estimate
 from benchmarks.exactness.learned.runs import run_many
+from sampler_service.correctors import CORRECTORS
 
 JUDGED: CorrectorName = "twisted"
 """What has to be exact for a learned prior; anything else is there to be told apart from it."""
@@ -105,7 +106,7 @@ def compared(
     """Any estimate against the reference; only `twisted` has a verdict."""
     reference, prior = reference_of(case, draws, beta), reference_of(case, draws, 0.0)
     log_z, *masses = differences(("log Z", *_names(case)), found, reference)
-    has_log_z = method != "guidance"
+    has_log_z = method not in {name for name, corrector in CORRECTORS.items() if not corrector.exact}
     cell = LearnedCell(
         case=case.name,
         method=method,

@@ -36,7 +36,7 @@ def run_many(case: LearnedCase, corrector: CorrectorName, beta: float, num_parti
         config = case.chain.config.model_copy(update=changes)
         population = sample(case.chain.prior, case.potential, config, num_particles=num_particles)
         shares = case.cells(case.chain.judge(population.x)).double()
-        log_z.append(population.log_z or 0.0)
+        log_z.append(0.0 if population.log_z is None else population.log_z)
         cells.append(population.weights @ shares)
         ess.append(min(population.ess_history) / num_particles)
     return Runs(torch.tensor(log_z, dtype=torch.float64), torch.stack(cells), sum(ess) / len(ess))
