@@ -31,10 +31,10 @@ CELL = Cell(
 
 
 def test_a_cell_measures_what_the_closed_form_says() -> None:
-    cell = measure(MILD, OURS, METHODS[OURS], num_particles=300, evaluations=30, num_seeds=12)
+    cell = measure(MILD, OURS, METHODS[OURS], num_particles=300, evaluations=30, num_seeds=24)
 
     ratio, low, high = cell.variation_ratio
-    assert 0.4 < low < ratio < high < 2.0
+    assert 0.5 < low < ratio < high < 2.0
     assert cell.log_z_bias is not None
     assert abs(cell.log_z_bias[0]) < 0.1
 
