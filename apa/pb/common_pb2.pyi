@@ -22,6 +22,22 @@ class FeedbackKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     FEEDBACK_KIND_UNSPECIFIED: _ClassVar[FeedbackKind]
     FEEDBACK_KIND_SCALAR: _ClassVar[FeedbackKind]
+    FEEDBACK_KIND_BINARY: _ClassVar[FeedbackKind]
+    FEEDBACK_KIND_PAIRWISE: _ClassVar[FeedbackKind]
+    FEEDBACK_KIND_RANKING: _ClassVar[FeedbackKind]
+
+class RaterAggregation(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    RATER_AGGREGATION_UNSPECIFIED: _ClassVar[RaterAggregation]
+    RATER_AGGREGATION_MEAN: _ClassVar[RaterAggregation]
+    RATER_AGGREGATION_MAX: _ClassVar[RaterAggregation]
+    RATER_AGGREGATION_LEAST_MISERY: _ClassVar[RaterAggregation]
+
+class RefitOn(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    REFIT_ON_UNSPECIFIED: _ClassVar[RefitOn]
+    REFIT_ON_ALL: _ClassVar[RefitOn]
+    REFIT_ON_ROUND: _ClassVar[RefitOn]
 
 class SelectionReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -29,6 +45,8 @@ class SelectionReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SELECTION_REASON_COLD_START: _ClassVar[SelectionReason]
     SELECTION_REASON_TOP: _ClassVar[SelectionReason]
     SELECTION_REASON_RANDOM: _ClassVar[SelectionReason]
+    SELECTION_REASON_SAMPLED: _ClassVar[SelectionReason]
+    SELECTION_REASON_DIVERSE: _ClassVar[SelectionReason]
 DATA_TYPE_UNSPECIFIED: DataType
 DATA_TYPE_FLOAT32: DataType
 DATA_TYPE_FLOAT64: DataType
@@ -36,10 +54,22 @@ DATA_TYPE_INT64: DataType
 DATA_TYPE_UINT8: DataType
 FEEDBACK_KIND_UNSPECIFIED: FeedbackKind
 FEEDBACK_KIND_SCALAR: FeedbackKind
+FEEDBACK_KIND_BINARY: FeedbackKind
+FEEDBACK_KIND_PAIRWISE: FeedbackKind
+FEEDBACK_KIND_RANKING: FeedbackKind
+RATER_AGGREGATION_UNSPECIFIED: RaterAggregation
+RATER_AGGREGATION_MEAN: RaterAggregation
+RATER_AGGREGATION_MAX: RaterAggregation
+RATER_AGGREGATION_LEAST_MISERY: RaterAggregation
+REFIT_ON_UNSPECIFIED: RefitOn
+REFIT_ON_ALL: RefitOn
+REFIT_ON_ROUND: RefitOn
 SELECTION_REASON_UNSPECIFIED: SelectionReason
 SELECTION_REASON_COLD_START: SelectionReason
 SELECTION_REASON_TOP: SelectionReason
 SELECTION_REASON_RANDOM: SelectionReason
+SELECTION_REASON_SAMPLED: SelectionReason
+SELECTION_REASON_DIVERSE: SelectionReason
 
 class Tensor(_message.Message):
     __slots__ = ("dtype", "shape", "data")
@@ -69,7 +99,7 @@ class CatalogueItem(_message.Message):
     def __init__(self, item_id: _Optional[str] = ..., title: _Optional[str] = ..., attributes: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class SlateItem(_message.Message):
-    __slots__ = ("particle_id", "population_index", "x", "reason", "propensity", "predicted_mean", "predicted_std", "png", "item")
+    __slots__ = ("particle_id", "population_index", "x", "reason", "propensity", "predicted_mean", "predicted_std", "png", "item", "score")
     PARTICLE_ID_FIELD_NUMBER: _ClassVar[int]
     POPULATION_INDEX_FIELD_NUMBER: _ClassVar[int]
     X_FIELD_NUMBER: _ClassVar[int]
@@ -79,6 +109,7 @@ class SlateItem(_message.Message):
     PREDICTED_STD_FIELD_NUMBER: _ClassVar[int]
     PNG_FIELD_NUMBER: _ClassVar[int]
     ITEM_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
     particle_id: str
     population_index: int
     x: Tensor
@@ -88,10 +119,11 @@ class SlateItem(_message.Message):
     predicted_std: float
     png: bytes
     item: CatalogueItem
-    def __init__(self, particle_id: _Optional[str] = ..., population_index: _Optional[int] = ..., x: _Optional[_Union[Tensor, _Mapping]] = ..., reason: _Optional[_Union[SelectionReason, str]] = ..., propensity: _Optional[float] = ..., predicted_mean: _Optional[float] = ..., predicted_std: _Optional[float] = ..., png: _Optional[bytes] = ..., item: _Optional[_Union[CatalogueItem, _Mapping]] = ...) -> None: ...
+    score: float
+    def __init__(self, particle_id: _Optional[str] = ..., population_index: _Optional[int] = ..., x: _Optional[_Union[Tensor, _Mapping]] = ..., reason: _Optional[_Union[SelectionReason, str]] = ..., propensity: _Optional[float] = ..., predicted_mean: _Optional[float] = ..., predicted_std: _Optional[float] = ..., png: _Optional[bytes] = ..., item: _Optional[_Union[CatalogueItem, _Mapping]] = ..., score: _Optional[float] = ...) -> None: ...
 
 class Slate(_message.Message):
-    __slots__ = ("slate_id", "session_id", "items", "round_index", "asked", "surrogate_version", "expires_at")
+    __slots__ = ("slate_id", "session_id", "items", "round_index", "asked", "surrogate_version", "expires_at", "created_at", "policy")
     SLATE_ID_FIELD_NUMBER: _ClassVar[int]
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     ITEMS_FIELD_NUMBER: _ClassVar[int]
@@ -99,6 +131,8 @@ class Slate(_message.Message):
     ASKED_FIELD_NUMBER: _ClassVar[int]
     SURROGATE_VERSION_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    POLICY_FIELD_NUMBER: _ClassVar[int]
     slate_id: str
     session_id: str
     items: _containers.RepeatedCompositeFieldContainer[SlateItem]
@@ -106,10 +140,12 @@ class Slate(_message.Message):
     asked: int
     surrogate_version: str
     expires_at: _timestamp_pb2.Timestamp
-    def __init__(self, slate_id: _Optional[str] = ..., session_id: _Optional[str] = ..., items: _Optional[_Iterable[_Union[SlateItem, _Mapping]]] = ..., round_index: _Optional[int] = ..., asked: _Optional[int] = ..., surrogate_version: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    created_at: _timestamp_pb2.Timestamp
+    policy: str
+    def __init__(self, slate_id: _Optional[str] = ..., session_id: _Optional[str] = ..., items: _Optional[_Iterable[_Union[SlateItem, _Mapping]]] = ..., round_index: _Optional[int] = ..., asked: _Optional[int] = ..., surrogate_version: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., policy: _Optional[str] = ...) -> None: ...
 
 class SessionConfig(_message.Message):
-    __slots__ = ("prior", "budget", "particles_per_round", "num_particles", "policy", "surrogate", "feedback_kind", "sampling")
+    __slots__ = ("prior", "budget", "particles_per_round", "num_particles", "policy", "surrogate", "feedback_kind", "sampling", "raters", "aggregation", "answer_wait_seconds", "default_reward", "warm_start", "refit_on")
     PRIOR_FIELD_NUMBER: _ClassVar[int]
     BUDGET_FIELD_NUMBER: _ClassVar[int]
     PARTICLES_PER_ROUND_FIELD_NUMBER: _ClassVar[int]
@@ -118,6 +154,12 @@ class SessionConfig(_message.Message):
     SURROGATE_FIELD_NUMBER: _ClassVar[int]
     FEEDBACK_KIND_FIELD_NUMBER: _ClassVar[int]
     SAMPLING_FIELD_NUMBER: _ClassVar[int]
+    RATERS_FIELD_NUMBER: _ClassVar[int]
+    AGGREGATION_FIELD_NUMBER: _ClassVar[int]
+    ANSWER_WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    DEFAULT_REWARD_FIELD_NUMBER: _ClassVar[int]
+    WARM_START_FIELD_NUMBER: _ClassVar[int]
+    REFIT_ON_FIELD_NUMBER: _ClassVar[int]
     prior: str
     budget: int
     particles_per_round: int
@@ -126,7 +168,13 @@ class SessionConfig(_message.Message):
     surrogate: str
     feedback_kind: FeedbackKind
     sampling: SamplingOptions
-    def __init__(self, prior: _Optional[str] = ..., budget: _Optional[int] = ..., particles_per_round: _Optional[int] = ..., num_particles: _Optional[int] = ..., policy: _Optional[str] = ..., surrogate: _Optional[str] = ..., feedback_kind: _Optional[_Union[FeedbackKind, str]] = ..., sampling: _Optional[_Union[SamplingOptions, _Mapping]] = ...) -> None: ...
+    raters: _containers.RepeatedScalarFieldContainer[str]
+    aggregation: RaterAggregation
+    answer_wait_seconds: float
+    default_reward: float
+    warm_start: bool
+    refit_on: RefitOn
+    def __init__(self, prior: _Optional[str] = ..., budget: _Optional[int] = ..., particles_per_round: _Optional[int] = ..., num_particles: _Optional[int] = ..., policy: _Optional[str] = ..., surrogate: _Optional[str] = ..., feedback_kind: _Optional[_Union[FeedbackKind, str]] = ..., sampling: _Optional[_Union[SamplingOptions, _Mapping]] = ..., raters: _Optional[_Iterable[str]] = ..., aggregation: _Optional[_Union[RaterAggregation, str]] = ..., answer_wait_seconds: _Optional[float] = ..., default_reward: _Optional[float] = ..., warm_start: _Optional[bool] = ..., refit_on: _Optional[_Union[RefitOn, str]] = ...) -> None: ...
 
 class SamplingOptions(_message.Message):
     __slots__ = ("num_steps", "beta", "corrector", "resampling", "ess_threshold", "integrator", "grid", "seed", "active_interval", "t_start")
@@ -161,7 +209,7 @@ class ActiveInterval(_message.Message):
     def __init__(self, t_min: _Optional[float] = ..., t_max: _Optional[float] = ...) -> None: ...
 
 class Session(_message.Message):
-    __slots__ = ("session_id", "tenant", "user_id", "config", "created_at", "spent", "reserved", "round_index", "num_events", "surrogate", "refit_failure")
+    __slots__ = ("session_id", "tenant", "user_id", "config", "created_at", "spent", "reserved", "round_index", "num_events", "surrogate", "refit_failure", "closed_at", "pinned_version")
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     TENANT_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -173,6 +221,8 @@ class Session(_message.Message):
     NUM_EVENTS_FIELD_NUMBER: _ClassVar[int]
     SURROGATE_FIELD_NUMBER: _ClassVar[int]
     REFIT_FAILURE_FIELD_NUMBER: _ClassVar[int]
+    CLOSED_AT_FIELD_NUMBER: _ClassVar[int]
+    PINNED_VERSION_FIELD_NUMBER: _ClassVar[int]
     session_id: str
     tenant: str
     user_id: str
@@ -184,7 +234,9 @@ class Session(_message.Message):
     num_events: int
     surrogate: SurrogateVersion
     refit_failure: RefitFailure
-    def __init__(self, session_id: _Optional[str] = ..., tenant: _Optional[str] = ..., user_id: _Optional[str] = ..., config: _Optional[_Union[SessionConfig, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., spent: _Optional[int] = ..., reserved: _Optional[int] = ..., round_index: _Optional[int] = ..., num_events: _Optional[int] = ..., surrogate: _Optional[_Union[SurrogateVersion, _Mapping]] = ..., refit_failure: _Optional[_Union[RefitFailure, _Mapping]] = ...) -> None: ...
+    closed_at: _timestamp_pb2.Timestamp
+    pinned_version: str
+    def __init__(self, session_id: _Optional[str] = ..., tenant: _Optional[str] = ..., user_id: _Optional[str] = ..., config: _Optional[_Union[SessionConfig, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., spent: _Optional[int] = ..., reserved: _Optional[int] = ..., round_index: _Optional[int] = ..., num_events: _Optional[int] = ..., surrogate: _Optional[_Union[SurrogateVersion, _Mapping]] = ..., refit_failure: _Optional[_Union[RefitFailure, _Mapping]] = ..., closed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., pinned_version: _Optional[str] = ...) -> None: ...
 
 class RefitFailure(_message.Message):
     __slots__ = ("error", "message", "num_events", "failed_at")
@@ -199,16 +251,32 @@ class RefitFailure(_message.Message):
     def __init__(self, error: _Optional[str] = ..., message: _Optional[str] = ..., num_events: _Optional[int] = ..., failed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class SurrogateVersion(_message.Message):
-    __slots__ = ("version", "family", "trained_events", "published_at")
+    __slots__ = ("version", "family", "trained_events", "published_at", "quality")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     FAMILY_FIELD_NUMBER: _ClassVar[int]
     TRAINED_EVENTS_FIELD_NUMBER: _ClassVar[int]
     PUBLISHED_AT_FIELD_NUMBER: _ClassVar[int]
+    QUALITY_FIELD_NUMBER: _ClassVar[int]
     version: str
     family: str
     trained_events: int
     published_at: _timestamp_pb2.Timestamp
-    def __init__(self, version: _Optional[str] = ..., family: _Optional[str] = ..., trained_events: _Optional[int] = ..., published_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    quality: RefitQuality
+    def __init__(self, version: _Optional[str] = ..., family: _Optional[str] = ..., trained_events: _Optional[int] = ..., published_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., quality: _Optional[_Union[RefitQuality, _Mapping]] = ...) -> None: ...
+
+class RefitQuality(_message.Message):
+    __slots__ = ("num_answers", "coverage", "gap", "gap_error", "beta_factor")
+    NUM_ANSWERS_FIELD_NUMBER: _ClassVar[int]
+    COVERAGE_FIELD_NUMBER: _ClassVar[int]
+    GAP_FIELD_NUMBER: _ClassVar[int]
+    GAP_ERROR_FIELD_NUMBER: _ClassVar[int]
+    BETA_FACTOR_FIELD_NUMBER: _ClassVar[int]
+    num_answers: int
+    coverage: float
+    gap: float
+    gap_error: float
+    beta_factor: float
+    def __init__(self, num_answers: _Optional[int] = ..., coverage: _Optional[float] = ..., gap: _Optional[float] = ..., gap_error: _Optional[float] = ..., beta_factor: _Optional[float] = ...) -> None: ...
 
 class PriorCard(_message.Message):
     __slots__ = ("name", "kind", "data_shape", "decoder", "num_items", "description", "data", "data_licence", "quality", "content_hash")

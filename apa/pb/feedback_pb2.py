@@ -23,42 +23,71 @@ _sym_db = _symbol_database.Default()
 
 
 from apa.pb import common_pb2 as apa_dot_v1_dot_common__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x61pa/v1/feedback.proto\x12\x06\x61pa.v1\x1a\x13\x61pa/v1/common.proto\x1a\x17google/rpc/status.proto\"r\n\x14\x43reateSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x0f\n\x07user_id\x18\x03 \x01(\t\x12%\n\x06\x63onfig\x18\x04 \x01(\x0b\x32\x15.apa.v1.SessionConfig\"9\n\x15\x43reateSessionResponse\x12 \n\x07session\x18\x01 \x01(\x0b\x32\x0f.apa.v1.Session\"\'\n\x11GetSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\"6\n\x12GetSessionResponse\x12 \n\x07session\x18\x01 \x01(\x0b\x32\x0f.apa.v1.Session\"]\n\x13ListSessionsRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\r\x12\x12\n\npage_token\x18\x04 \x01(\t\"R\n\x14ListSessionsResponse\x12!\n\x08sessions\x18\x01 \x03(\x0b\x32\x0f.apa.v1.Session\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"j\n\rFeedbackEvent\x12\x13\n\x0b\x66\x65\x65\x64\x62\x61\x63k_id\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12&\n\x06scalar\x18\x03 \x01(\x0b\x32\x14.apa.v1.ScalarAnswerH\x00\x42\x08\n\x06\x61nswer\"3\n\x0cScalarAnswer\x12\x13\n\x0bparticle_id\x18\x01 \x01(\t\x12\x0e\n\x06reward\x18\x02 \x01(\x01\"\x8f\x01\n\x0e\x46\x65\x65\x64\x62\x61\x63kResult\x12\x13\n\x0b\x66\x65\x65\x64\x62\x61\x63k_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\x11\n\tduplicate\x18\x03 \x01(\x08\x12\r\n\x05spent\x18\x04 \x01(\r\x12\x11\n\tremaining\x18\x05 \x01(\r\x12!\n\x05\x65rror\x18\x06 \x01(\x0b\x32\x12.google.rpc.Status\">\n\x15RecordFeedbackRequest\x12%\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x15.apa.v1.FeedbackEvent\"A\n\x16RecordFeedbackResponse\x12\'\n\x07results\x18\x01 \x03(\x0b\x32\x16.apa.v1.FeedbackResult\"+\n\x15ListSurrogatesRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\"F\n\x16ListSurrogatesResponse\x12,\n\nsurrogates\x18\x01 \x03(\x0b\x32\x18.apa.v1.SurrogateVersion2\x91\x03\n\x0f\x46\x65\x65\x64\x62\x61\x63kService\x12L\n\rCreateSession\x12\x1c.apa.v1.CreateSessionRequest\x1a\x1d.apa.v1.CreateSessionResponse\x12\x43\n\nGetSession\x12\x19.apa.v1.GetSessionRequest\x1a\x1a.apa.v1.GetSessionResponse\x12I\n\x0cListSessions\x12\x1b.apa.v1.ListSessionsRequest\x1a\x1c.apa.v1.ListSessionsResponse\x12O\n\x0eRecordFeedback\x12\x1d.apa.v1.RecordFeedbackRequest\x1a\x1e.apa.v1.RecordFeedbackResponse\x12O\n\x0eListSurrogates\x12\x1d.apa.v1.ListSurrogatesRequest\x1a\x1e.apa.v1.ListSurrogatesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x61pa/v1/feedback.proto\x12\x06\x61pa.v1\x1a\x13\x61pa/v1/common.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"r\n\x14\x43reateSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x0f\n\x07user_id\x18\x03 \x01(\t\x12%\n\x06\x63onfig\x18\x04 \x01(\x0b\x32\x15.apa.v1.SessionConfig\"9\n\x15\x43reateSessionResponse\x12 \n\x07session\x18\x01 \x01(\x0b\x32\x0f.apa.v1.Session\"\'\n\x11GetSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\"6\n\x12GetSessionResponse\x12 \n\x07session\x18\x01 \x01(\x0b\x32\x0f.apa.v1.Session\"]\n\x13ListSessionsRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\r\x12\x12\n\npage_token\x18\x04 \x01(\t\"R\n\x14ListSessionsResponse\x12!\n\x08sessions\x18\x01 \x03(\x0b\x32\x0f.apa.v1.Session\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x8b\x02\n\rFeedbackEvent\x12\x13\n\x0b\x66\x65\x65\x64\x62\x61\x63k_id\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12&\n\x06scalar\x18\x03 \x01(\x0b\x32\x14.apa.v1.ScalarAnswerH\x00\x12&\n\x06\x62inary\x18\x04 \x01(\x0b\x32\x14.apa.v1.BinaryAnswerH\x00\x12*\n\x08pairwise\x18\x05 \x01(\x0b\x32\x16.apa.v1.PairwiseAnswerH\x00\x12(\n\x07ranking\x18\x06 \x01(\x0b\x32\x15.apa.v1.RankingAnswerH\x00\x12\r\n\x05rater\x18\x07 \x01(\t\x12\x12\n\nsupersedes\x18\x08 \x01(\tB\x08\n\x06\x61nswer\"3\n\x0cScalarAnswer\x12\x13\n\x0bparticle_id\x18\x01 \x01(\t\x12\x0e\n\x06reward\x18\x02 \x01(\x01\"2\n\x0c\x42inaryAnswer\x12\x13\n\x0bparticle_id\x18\x01 \x01(\t\x12\r\n\x05liked\x18\x02 \x01(\x08\"J\n\x0ePairwiseAnswer\x12\x1d\n\x15preferred_particle_id\x18\x01 \x01(\t\x12\x19\n\x11other_particle_id\x18\x02 \x01(\t\"%\n\rRankingAnswer\x12\x14\n\x0cparticle_ids\x18\x01 \x03(\t\"\x8f\x01\n\x0e\x46\x65\x65\x64\x62\x61\x63kResult\x12\x13\n\x0b\x66\x65\x65\x64\x62\x61\x63k_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\x11\n\tduplicate\x18\x03 \x01(\x08\x12\r\n\x05spent\x18\x04 \x01(\r\x12\x11\n\tremaining\x18\x05 \x01(\r\x12!\n\x05\x65rror\x18\x06 \x01(\x0b\x32\x12.google.rpc.Status\">\n\x15RecordFeedbackRequest\x12%\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x15.apa.v1.FeedbackEvent\"A\n\x16RecordFeedbackResponse\x12\'\n\x07results\x18\x01 \x03(\x0b\x32\x16.apa.v1.FeedbackResult\"+\n\x15ListSurrogatesRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\"F\n\x16ListSurrogatesResponse\x12,\n\nsurrogates\x18\x01 \x03(\x0b\x32\x18.apa.v1.SurrogateVersion\"?\n\x18RollbackSurrogateRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"=\n\x19RollbackSurrogateResponse\x12 \n\x07session\x18\x01 \x01(\x0b\x32\x0f.apa.v1.Session\"-\n\x17ReleaseSurrogateRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\"<\n\x18ReleaseSurrogateResponse\x12 \n\x07session\x18\x01 \x01(\x0b\x32\x0f.apa.v1.Session\")\n\x13\x43loseSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\"8\n\x14\x43loseSessionResponse\x12 \n\x07session\x18\x01 \x01(\x0b\x32\x0f.apa.v1.Session\"*\n\x14\x45xportSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\"\xc2\x01\n\x15\x45xportSessionResponse\x12\"\n\x07session\x18\x01 \x01(\x0b\x32\x0f.apa.v1.SessionH\x00\x12\x1e\n\x05slate\x18\x02 \x01(\x0b\x32\r.apa.v1.SlateH\x00\x12,\n\x08\x66\x65\x65\x64\x62\x61\x63k\x18\x03 \x01(\x0b\x32\x18.apa.v1.RecordedFeedbackH\x00\x12-\n\tsurrogate\x18\x04 \x01(\x0b\x32\x18.apa.v1.SurrogateVersionH\x00\x42\x08\n\x06record\"\x8e\x01\n\x10RecordedFeedback\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12$\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x15.apa.v1.FeedbackEvent\x12/\n\x0brecorded_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tdefaulted\x18\x04 \x01(\x08\"4\n\x11\x44\x65leteUserRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\"\x84\x01\n\x12\x44\x65leteUserResponse\x12\x10\n\x08sessions\x18\x01 \x01(\x04\x12\x0e\n\x06\x65vents\x18\x02 \x01(\x04\x12\x0e\n\x06slates\x18\x03 \x01(\x04\x12\x11\n\tparticles\x18\x04 \x01(\x04\x12\x12\n\nsurrogates\x18\x05 \x01(\x04\x12\x15\n\rcohort_shares\x18\x06 \x01(\x04\x32\xa2\x06\n\x0f\x46\x65\x65\x64\x62\x61\x63kService\x12L\n\rCreateSession\x12\x1c.apa.v1.CreateSessionRequest\x1a\x1d.apa.v1.CreateSessionResponse\x12\x43\n\nGetSession\x12\x19.apa.v1.GetSessionRequest\x1a\x1a.apa.v1.GetSessionResponse\x12I\n\x0cListSessions\x12\x1b.apa.v1.ListSessionsRequest\x1a\x1c.apa.v1.ListSessionsResponse\x12O\n\x0eRecordFeedback\x12\x1d.apa.v1.RecordFeedbackRequest\x1a\x1e.apa.v1.RecordFeedbackResponse\x12O\n\x0eListSurrogates\x12\x1d.apa.v1.ListSurrogatesRequest\x1a\x1e.apa.v1.ListSurrogatesResponse\x12X\n\x11RollbackSurrogate\x12 .apa.v1.RollbackSurrogateRequest\x1a!.apa.v1.RollbackSurrogateResponse\x12U\n\x10ReleaseSurrogate\x12\x1f.apa.v1.ReleaseSurrogateRequest\x1a .apa.v1.ReleaseSurrogateResponse\x12I\n\x0c\x43loseSession\x12\x1b.apa.v1.CloseSessionRequest\x1a\x1c.apa.v1.CloseSessionResponse\x12N\n\rExportSession\x12\x1c.apa.v1.ExportSessionRequest\x1a\x1d.apa.v1.ExportSessionResponse0\x01\x12\x43\n\nDeleteUser\x12\x19.apa.v1.DeleteUserRequest\x1a\x1a.apa.v1.DeleteUserResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'apa.v1.feedback_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CREATESESSIONREQUEST']._serialized_start=79
-  _globals['_CREATESESSIONREQUEST']._serialized_end=193
-  _globals['_CREATESESSIONRESPONSE']._serialized_start=195
-  _globals['_CREATESESSIONRESPONSE']._serialized_end=252
-  _globals['_GETSESSIONREQUEST']._serialized_start=254
-  _globals['_GETSESSIONREQUEST']._serialized_end=293
-  _globals['_GETSESSIONRESPONSE']._serialized_start=295
-  _globals['_GETSESSIONRESPONSE']._serialized_end=349
-  _globals['_LISTSESSIONSREQUEST']._serialized_start=351
-  _globals['_LISTSESSIONSREQUEST']._serialized_end=444
-  _globals['_LISTSESSIONSRESPONSE']._serialized_start=446
-  _globals['_LISTSESSIONSRESPONSE']._serialized_end=528
-  _globals['_FEEDBACKEVENT']._serialized_start=530
-  _globals['_FEEDBACKEVENT']._serialized_end=636
-  _globals['_SCALARANSWER']._serialized_start=638
-  _globals['_SCALARANSWER']._serialized_end=689
-  _globals['_FEEDBACKRESULT']._serialized_start=692
-  _globals['_FEEDBACKRESULT']._serialized_end=835
-  _globals['_RECORDFEEDBACKREQUEST']._serialized_start=837
-  _globals['_RECORDFEEDBACKREQUEST']._serialized_end=899
-  _globals['_RECORDFEEDBACKRESPONSE']._serialized_start=901
-  _globals['_RECORDFEEDBACKRESPONSE']._serialized_end=966
-  _globals['_LISTSURROGATESREQUEST']._serialized_start=968
-  _globals['_LISTSURROGATESREQUEST']._serialized_end=1011
-  _globals['_LISTSURROGATESRESPONSE']._serialized_start=1013
-  _globals['_LISTSURROGATESRESPONSE']._serialized_end=1083
-  _globals['_FEEDBACKSERVICE']._serialized_start=1086
-  _globals['_FEEDBACKSERVICE']._serialized_end=1487
+  _globals['_CREATESESSIONREQUEST']._serialized_start=112
+  _globals['_CREATESESSIONREQUEST']._serialized_end=226
+  _globals['_CREATESESSIONRESPONSE']._serialized_start=228
+  _globals['_CREATESESSIONRESPONSE']._serialized_end=285
+  _globals['_GETSESSIONREQUEST']._serialized_start=287
+  _globals['_GETSESSIONREQUEST']._serialized_end=326
+  _globals['_GETSESSIONRESPONSE']._serialized_start=328
+  _globals['_GETSESSIONRESPONSE']._serialized_end=382
+  _globals['_LISTSESSIONSREQUEST']._serialized_start=384
+  _globals['_LISTSESSIONSREQUEST']._serialized_end=477
+  _globals['_LISTSESSIONSRESPONSE']._serialized_start=479
+  _globals['_LISTSESSIONSRESPONSE']._serialized_end=561
+  _globals['_FEEDBACKEVENT']._serialized_start=564
+  _globals['_FEEDBACKEVENT']._serialized_end=831
+  _globals['_SCALARANSWER']._serialized_start=833
+  _globals['_SCALARANSWER']._serialized_end=884
+  _globals['_BINARYANSWER']._serialized_start=886
+  _globals['_BINARYANSWER']._serialized_end=936
+  _globals['_PAIRWISEANSWER']._serialized_start=938
+  _globals['_PAIRWISEANSWER']._serialized_end=1012
+  _globals['_RANKINGANSWER']._serialized_start=1014
+  _globals['_RANKINGANSWER']._serialized_end=1051
+  _globals['_FEEDBACKRESULT']._serialized_start=1054
+  _globals['_FEEDBACKRESULT']._serialized_end=1197
+  _globals['_RECORDFEEDBACKREQUEST']._serialized_start=1199
+  _globals['_RECORDFEEDBACKREQUEST']._serialized_end=1261
+  _globals['_RECORDFEEDBACKRESPONSE']._serialized_start=1263
+  _globals['_RECORDFEEDBACKRESPONSE']._serialized_end=1328
+  _globals['_LISTSURROGATESREQUEST']._serialized_start=1330
+  _globals['_LISTSURROGATESREQUEST']._serialized_end=1373
+  _globals['_LISTSURROGATESRESPONSE']._serialized_start=1375
+  _globals['_LISTSURROGATESRESPONSE']._serialized_end=1445
+  _globals['_ROLLBACKSURROGATEREQUEST']._serialized_start=1447
+  _globals['_ROLLBACKSURROGATEREQUEST']._serialized_end=1510
+  _globals['_ROLLBACKSURROGATERESPONSE']._serialized_start=1512
+  _globals['_ROLLBACKSURROGATERESPONSE']._serialized_end=1573
+  _globals['_RELEASESURROGATEREQUEST']._serialized_start=1575
+  _globals['_RELEASESURROGATEREQUEST']._serialized_end=1620
+  _globals['_RELEASESURROGATERESPONSE']._serialized_start=1622
+  _globals['_RELEASESURROGATERESPONSE']._serialized_end=1682
+  _globals['_CLOSESESSIONREQUEST']._serialized_start=1684
+  _globals['_CLOSESESSIONREQUEST']._serialized_end=1725
+  _globals['_CLOSESESSIONRESPONSE']._serialized_start=1727
+  _globals['_CLOSESESSIONRESPONSE']._serialized_end=1783
+  _globals['_EXPORTSESSIONREQUEST']._serialized_start=1785
+  _globals['_EXPORTSESSIONREQUEST']._serialized_end=1827
+  _globals['_EXPORTSESSIONRESPONSE']._serialized_start=1830
+  _globals['_EXPORTSESSIONRESPONSE']._serialized_end=2024
+  _globals['_RECORDEDFEEDBACK']._serialized_start=2027
+  _globals['_RECORDEDFEEDBACK']._serialized_end=2169
+  _globals['_DELETEUSERREQUEST']._serialized_start=2171
+  _globals['_DELETEUSERREQUEST']._serialized_end=2223
+  _globals['_DELETEUSERRESPONSE']._serialized_start=2226
+  _globals['_DELETEUSERRESPONSE']._serialized_end=2358
+  _globals['_FEEDBACKSERVICE']._serialized_start=2361
+  _globals['_FEEDBACKSERVICE']._serialized_end=3163
 # @@protoc_insertion_point(module_scope)

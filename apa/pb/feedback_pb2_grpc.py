@@ -60,6 +60,31 @@ class FeedbackServiceStub:
                 request_serializer=apa_dot_v1_dot_feedback__pb2.ListSurrogatesRequest.SerializeToString,
                 response_deserializer=apa_dot_v1_dot_feedback__pb2.ListSurrogatesResponse.FromString,
                 _registered_method=True)
+        self.RollbackSurrogate = channel.unary_unary(
+                '/apa.v1.FeedbackService/RollbackSurrogate',
+                request_serializer=apa_dot_v1_dot_feedback__pb2.RollbackSurrogateRequest.SerializeToString,
+                response_deserializer=apa_dot_v1_dot_feedback__pb2.RollbackSurrogateResponse.FromString,
+                _registered_method=True)
+        self.ReleaseSurrogate = channel.unary_unary(
+                '/apa.v1.FeedbackService/ReleaseSurrogate',
+                request_serializer=apa_dot_v1_dot_feedback__pb2.ReleaseSurrogateRequest.SerializeToString,
+                response_deserializer=apa_dot_v1_dot_feedback__pb2.ReleaseSurrogateResponse.FromString,
+                _registered_method=True)
+        self.CloseSession = channel.unary_unary(
+                '/apa.v1.FeedbackService/CloseSession',
+                request_serializer=apa_dot_v1_dot_feedback__pb2.CloseSessionRequest.SerializeToString,
+                response_deserializer=apa_dot_v1_dot_feedback__pb2.CloseSessionResponse.FromString,
+                _registered_method=True)
+        self.ExportSession = channel.unary_stream(
+                '/apa.v1.FeedbackService/ExportSession',
+                request_serializer=apa_dot_v1_dot_feedback__pb2.ExportSessionRequest.SerializeToString,
+                response_deserializer=apa_dot_v1_dot_feedback__pb2.ExportSessionResponse.FromString,
+                _registered_method=True)
+        self.DeleteUser = channel.unary_unary(
+                '/apa.v1.FeedbackService/DeleteUser',
+                request_serializer=apa_dot_v1_dot_feedback__pb2.DeleteUserRequest.SerializeToString,
+                response_deserializer=apa_dot_v1_dot_feedback__pb2.DeleteUserResponse.FromString,
+                _registered_method=True)
 
 
 class FeedbackServiceServicer:
@@ -98,6 +123,41 @@ class FeedbackServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RollbackSurrogate(self, request, context):
+        """Makes a kept version steer again, whatever is published, until it is released.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseSurrogate(self, request, context):
+        """Ends a rollback: the newest version steers again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CloseSession(self, request, context):
+        """Ends a session: no more slates, no more answers. Harmless when repeated.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportSession(self, request, context):
+        """Everything that is kept of a session, in the order of its time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteUser(self, request, context):
+        """Removes everything of a user, and says how much that was.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_FeedbackServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -125,6 +185,31 @@ def add_FeedbackServiceServicer_to_server(servicer, server):
                     servicer.ListSurrogates,
                     request_deserializer=apa_dot_v1_dot_feedback__pb2.ListSurrogatesRequest.FromString,
                     response_serializer=apa_dot_v1_dot_feedback__pb2.ListSurrogatesResponse.SerializeToString,
+            ),
+            'RollbackSurrogate': grpc.unary_unary_rpc_method_handler(
+                    servicer.RollbackSurrogate,
+                    request_deserializer=apa_dot_v1_dot_feedback__pb2.RollbackSurrogateRequest.FromString,
+                    response_serializer=apa_dot_v1_dot_feedback__pb2.RollbackSurrogateResponse.SerializeToString,
+            ),
+            'ReleaseSurrogate': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseSurrogate,
+                    request_deserializer=apa_dot_v1_dot_feedback__pb2.ReleaseSurrogateRequest.FromString,
+                    response_serializer=apa_dot_v1_dot_feedback__pb2.ReleaseSurrogateResponse.SerializeToString,
+            ),
+            'CloseSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.CloseSession,
+                    request_deserializer=apa_dot_v1_dot_feedback__pb2.CloseSessionRequest.FromString,
+                    response_serializer=apa_dot_v1_dot_feedback__pb2.CloseSessionResponse.SerializeToString,
+            ),
+            'ExportSession': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportSession,
+                    request_deserializer=apa_dot_v1_dot_feedback__pb2.ExportSessionRequest.FromString,
+                    response_serializer=apa_dot_v1_dot_feedback__pb2.ExportSessionResponse.SerializeToString,
+            ),
+            'DeleteUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteUser,
+                    request_deserializer=apa_dot_v1_dot_feedback__pb2.DeleteUserRequest.FromString,
+                    response_serializer=apa_dot_v1_dot_feedback__pb2.DeleteUserResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -263,6 +348,141 @@ class FeedbackService:
             '/apa.v1.FeedbackService/ListSurrogates',
             apa_dot_v1_dot_feedback__pb2.ListSurrogatesRequest.SerializeToString,
             apa_dot_v1_dot_feedback__pb2.ListSurrogatesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RollbackSurrogate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/apa.v1.FeedbackService/RollbackSurrogate',
+            apa_dot_v1_dot_feedback__pb2.RollbackSurrogateRequest.SerializeToString,
+            apa_dot_v1_dot_feedback__pb2.RollbackSurrogateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseSurrogate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/apa.v1.FeedbackService/ReleaseSurrogate',
+            apa_dot_v1_dot_feedback__pb2.ReleaseSurrogateRequest.SerializeToString,
+            apa_dot_v1_dot_feedback__pb2.ReleaseSurrogateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CloseSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/apa.v1.FeedbackService/CloseSession',
+            apa_dot_v1_dot_feedback__pb2.CloseSessionRequest.SerializeToString,
+            apa_dot_v1_dot_feedback__pb2.CloseSessionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/apa.v1.FeedbackService/ExportSession',
+            apa_dot_v1_dot_feedback__pb2.ExportSessionRequest.SerializeToString,
+            apa_dot_v1_dot_feedback__pb2.ExportSessionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/apa.v1.FeedbackService/DeleteUser',
+            apa_dot_v1_dot_feedback__pb2.DeleteUserRequest.SerializeToString,
+            apa_dot_v1_dot_feedback__pb2.DeleteUserResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -11,7 +11,7 @@ from apa.records.sampling import SamplingOverrides
 
 PolicyName = Literal["ucb", "epsilon_greedy"]
 SurrogateFamily = Literal["linear", "cnn"]
-FeedbackKindName = Literal["scalar"]
+FeedbackKindName = Literal["scalar", "binary", "pairwise", "ranking"]
 
 MAX_PARTICLES = 4096
 

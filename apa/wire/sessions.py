@@ -21,6 +21,9 @@ from apa.wire.times import time_from_pb, time_to_pb
 
 FEEDBACK_KINDS: dict[FeedbackKindName, common_pb2.FeedbackKind] = {
     "scalar": common_pb2.FEEDBACK_KIND_SCALAR,
+    "binary": common_pb2.FEEDBACK_KIND_BINARY,
+    "pairwise": common_pb2.FEEDBACK_KIND_PAIRWISE,
+    "ranking": common_pb2.FEEDBACK_KIND_RANKING,
 }
 FEEDBACK_KIND_NAMES: dict[int, FeedbackKindName] = {code: name for name, code in FEEDBACK_KINDS.items()}
 
