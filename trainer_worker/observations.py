@@ -20,8 +20,8 @@ class Observations:
         kind: which likelihood the answers have.
         rows: A tuples of rows of x: one row of a scalar or binary answer; the best first of a comparison or a
             ranking.
-        values: (A,), float64: the reward of a scalar answer in the user's units, 1 or 0 of a binary one, and 0
-            of those that only order.
+        values: (A,), float64: the reward of a scalar answer in the user's units, 1 or 0 of a binary one, 0 of
+            one that only orders.
     """
 
     x: Tensor
