@@ -24,6 +24,7 @@ from apa.surrogates import load
 from trainer_worker import gate
 from trainer_worker.dataset import dataset, particle_ids
 from trainer_worker.fit import FeatureCache, fit
+from trainer_worker.observations import Observations
 from trainer_worker.publish import publish
 from trainer_worker.shelf import PriorShelf, Shelved
 from trainer_worker.stores import Stores
@@ -103,11 +104,11 @@ class Refitter:
         answers = [event.feedback for event in events]
         particles = self._stores.slates.particles(session.session_id, particle_ids(answers))
         data = dataset(answers, particles, prior.data_shape)
-        x, rewards = torch.from_numpy(data.x), torch.from_numpy(data.rewards)
+        observations = Observations.scalar(torch.from_numpy(data.x), torch.from_numpy(data.rewards))
         family = session.config.surrogate
         seed = _seed_of(session.session_id)
-        blob = fit(family, prior, x, rewards, seed, self._cache, transport).to_bytes()
-        gate.check(blob, prior, x, rewards)
+        blob = fit(family, prior, observations, seed, self._cache, transport).to_bytes()
+        gate.check(blob, prior, observations)
         return publish(
             self._stores.surrogates,
             lease,

@@ -19,6 +19,7 @@ from sampler_service.run import Run, plan_run, start_run
 from sampler_service.scheduler import Limits
 from sampler_service.service_loop import EngineThread, Failed, Finished, RunEvent, RunRequest
 from trainer_worker.fit import fit
+from trainer_worker.observations import Observations
 
 
 def prior(name: str) -> Prior:
@@ -29,7 +30,7 @@ def users(of: Prior, count: int) -> list[LinearSurrogate]:
     """Heads of so many users: one fit, then weights of their own."""
     generator = torch.Generator().manual_seed(0)
     items = torch.randn(24, *of.data_shape, generator=generator)
-    fitted = fit("linear", of, items, items.flatten(1)[:, 0], seed=0)
+    fitted = fit("linear", of, Observations.scalar(items, items.flatten(1)[:, 0]), seed=0)
     assert isinstance(fitted, LinearSurrogate)
     scale = fitted.weights.std()
     return [

@@ -18,6 +18,7 @@ from sampler_service.decoding import decode
 from sampler_service.population import Population
 from tests.apa.priors.small_diffusers import save_prior_folder, save_text_to_image, save_unconditional
 from trainer_worker.fit import fit
+from trainer_worker.observations import Observations
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("diffusers")
@@ -30,7 +31,7 @@ CONFIG = SamplingConfig(
 def _steered(prior: DiffusersPrior) -> Population:
     """N = 12, by a linear head on the prior's features that likes bright particles."""
     x = torch.randn(8, *prior.data_shape, generator=torch.Generator().manual_seed(0))
-    surrogate = fit("linear", prior, x, x.mean(dim=(1, 2, 3)), seed=0)
+    surrogate = fit("linear", prior, Observations.scalar(x, x.mean(dim=(1, 2, 3))), seed=0)
     return sample(prior, surrogate, CONFIG, num_particles=12)
 
 

@@ -10,14 +10,16 @@ from apa.surrogates import LinearSurrogate
 from tests.apa.surrogates.toys import ToyPrior, draw
 from trainer_worker import gate
 from trainer_worker.fit import fit
+from trainer_worker.observations import Observations
 
 PRIOR = ToyPrior()
 X = draw(PRIOR, 20)
 REWARDS = 0.2 + X[:, 0]
+OBSERVED = Observations.scalar(X, REWARDS)
 
 
 def _fitted() -> LinearSurrogate:
-    surrogate = fit("linear", PRIOR, X, REWARDS, 0)
+    surrogate = fit("linear", PRIOR, OBSERVED, 0)
     assert isinstance(surrogate, LinearSurrogate)
     return surrogate
 
@@ -25,22 +27,23 @@ def _fitted() -> LinearSurrogate:
 @pytest.mark.parametrize("count", [1, 2, 20])
 def test_a_fit_passes(count: int) -> None:
     for rewards in (REWARDS[:count], torch.full((count,), 0.3)):
-        gate.check(fit("linear", PRIOR, X[:count], rewards, 0).to_bytes(), PRIOR, X[:count], rewards)
+        observed = Observations.scalar(X[:count], rewards)
+        gate.check(fit("linear", PRIOR, observed, 0).to_bytes(), PRIOR, observed)
 
 
 def test_one_that_is_worse_than_the_mean_is_stopped() -> None:
     wrong = _fitted()
     wrong = replace(wrong, weights=-wrong.weights, intercepts=-wrong.intercepts)
     with pytest.raises(NumericalError, match="not published"):
-        gate.check(wrong.to_bytes(), PRIOR, X, REWARDS)
+        gate.check(wrong.to_bytes(), PRIOR, OBSERVED)
 
 
 def test_one_whose_predictions_overflow_is_stopped() -> None:
     huge = replace(_fitted(), reward_mean=1e308, reward_scale=1e308)
     with pytest.raises(NumericalError, match="finite"):
-        gate.check(huge.to_bytes(), PRIOR, X, REWARDS)
+        gate.check(huge.to_bytes(), PRIOR, OBSERVED)
 
 
 def test_one_that_does_not_load_back_is_stopped() -> None:
     with pytest.raises(DataLoss):
-        gate.check(_fitted().to_bytes()[:-8], PRIOR, X, REWARDS)
+        gate.check(_fitted().to_bytes()[:-8], PRIOR, OBSERVED)

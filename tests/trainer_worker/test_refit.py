@@ -65,7 +65,7 @@ def test_answers_that_arrive_during_a_refit_are_covered_by_another_pass(
     rounds: list[int] = []
 
     def fit_while_answers_arrive(*args: object) -> object:
-        rounds.append(len(args[3]))  # type: ignore[arg-type]
+        rounds.append(len(args[2]))  # type: ignore[arg-type]
         if len(rounds) == 1:
             world.answer(count=2)
         return fit(*args)  # type: ignore[arg-type]

@@ -1,9 +1,8 @@
-"""Fitting a surrogate: a pure function of the observed items, their rewards and a seed."""
+"""Fitting a surrogate: a pure function of the observed items, the answers about them and a seed."""
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
 from apa.errors import InvalidArgument
 from apa.priors.base import Prior
@@ -13,6 +12,7 @@ from trainer_worker.fit.cnn import fit_cnn
 from trainer_worker.fit.encode import Encode, FeatureCache, encode_items
 from trainer_worker.fit.linear import fit_linear
 from trainer_worker.fit.transport import Transport
+from trainer_worker.observations import Observations
 
 __all__ = ["FeatureCache", "Transport", "fit"]
 
@@ -20,8 +20,7 @@ __all__ = ["FeatureCache", "Transport", "fit"]
 def fit(
     family: SurrogateFamily,
     prior: Prior,
-    x: Tensor,
-    rewards: Tensor,
+    observations: Observations,
     seed: int,
     encode: Encode = encode_items,
     transport: Transport | None = None,
@@ -29,17 +28,16 @@ def fit(
     """The surrogate of a session.
 
     Args:
-        x: (M, *data_shape), the observed items. rewards: (M,), in the user's units.
         encode: how the linear family gets the prior's features; a `FeatureCache` remembers them.
         transport: how its heads look through noise, where the prior has one.
 
     Raises:
         InvalidArgument: nothing observed, shapes that disagree, a value that is not finite, or a family
-            that this prior cannot serve.
+            that this prior or this kind of answer cannot serve.
     """
-    _check(prior, x, rewards)
+    _check(prior, observations)
     if family == "cnn":
-        return fit_cnn(prior.data_shape, x, rewards, seed)
+        return fit_cnn(prior.data_shape, observations, seed)
     if prior.feature_dim == 0:
         raise InvalidArgument(
             "the linear surrogate needs a prior with features",
@@ -47,18 +45,21 @@ def fit(
             expected="feature_dim of at least 1",
             found=f"0 for {prior.card.name}",
         )
-    return fit_linear(prior, x, rewards, seed, encode, transport)
+    return fit_linear(prior, observations, seed, encode, transport)
 
 
-def _check(prior: Prior, x: Tensor, rewards: Tensor) -> None:
-    expected = (len(rewards), *prior.data_shape)
-    if len(rewards) == 0 or rewards.dim() != 1 or tuple(x.shape) != expected:
+def _check(prior: Prior, observations: Observations) -> None:
+    x, rows, values = observations.x, observations.rows, observations.values
+    if not rows or tuple(values.shape) != (len(rows),) or tuple(x.shape[1:]) != prior.data_shape:
         raise InvalidArgument(
-            "items and rewards do not match",
+            "items and answers do not match",
             field="x",
-            expected=f"(M, {', '.join(map(str, prior.data_shape))}) with M >= 1 and rewards (M,)",
-            found=f"x {tuple(x.shape)}, rewards {tuple(rewards.shape)}",
+            expected=f"(M, {', '.join(map(str, prior.data_shape))}), A >= 1 rows and values (A,)",
+            found=f"x {tuple(x.shape)}, {len(rows)} rows, values {tuple(values.shape)}",
         )
-    for name, tensor in (("x", x), ("rewards", rewards)):
+    if not all(0 <= row < len(x) for named in rows for row in named):
+        found = f"rows {min(map(min, rows))} to {max(map(max, rows))}"
+        raise InvalidArgument("no such item", field="rows", expected=f"0 to {len(x) - 1}", found=found)
+    for name, tensor in (("x", x), ("values", values)):
         if not bool(torch.isfinite(tensor).all()):
             raise InvalidArgument("not finite", field=name, expected="finite values", found="NaN or infinity")

@@ -12,22 +12,22 @@ from apa.surrogates.cnn import CnnSurrogate, RewardNetwork, frozen, image_shape
 from apa.surrogates.posterior import Posterior
 from trainer_worker.fit.ridge import choose_ratio, posterior, spectrum
 from trainer_worker.fit.standardise import feature_scale, standardise_rewards
+from trainer_worker.observations import Observations
 
 NUM_STEPS = 120
 LEARNING_RATE = 2e-3
 
 
-def fit_cnn(data_shape: tuple[int, ...], x: Tensor, rewards: Tensor, seed: int) -> CnnSurrogate:
-    """The network for M observed items; the same data and seed give the same network.
-
-    Args:
-        x: (M, C, H, W). rewards: (M,), in the user's units.
+def fit_cnn(data_shape: tuple[int, ...], observations: Observations, seed: int) -> CnnSurrogate:
+    """The network for the observed items (M, C, H, W); the same data and seed give the same network.
 
     Raises:
-        InvalidArgument: the data are not images.
+        InvalidArgument: the data are not images, or the answers no numbers.
     """
     shape = image_shape(data_shape)
-    y, reward_mean, reward_scale = standardise_rewards(rewards.double())
+    observations.require("scalar", family="cnn")
+    x = observations.x[observations.item_of_value]
+    y, reward_mean, reward_scale = standardise_rewards(observations.values)
     network = frozen(_trained(shape[0], x.float(), y.float(), seed))
     with torch.no_grad():
         last_layer = _last_layer(network.hidden(x.float()).double(), y)

@@ -14,6 +14,7 @@ from trainer_worker.fit.encode import LEVELS, Encode, encode_items
 from trainer_worker.fit.ridge import RidgePosterior, choose_ratio, posterior, spectrum
 from trainer_worker.fit.standardise import FeatureScale, feature_scale, standardise_rewards
 from trainer_worker.fit.transport import Transport
+from trainer_worker.observations import Observations
 
 Head = tuple[Tensor, Tensor]
 """Weights (F,) and intercept () on the raw features."""
@@ -21,22 +22,20 @@ Head = tuple[Tensor, Tensor]
 
 def fit_linear(
     prior: Prior,
-    x: Tensor,
-    rewards: Tensor,
+    observations: Observations,
     seed: int,
     encode: Encode = encode_items,
     transport: Transport | None = None,
 ) -> LinearSurrogate:
-    """The heads for M observed items.
+    """The heads for the observed items.
 
     The head at the data end is a regression on the items as they are. Those at noisier levels follow from
     it by the prior's transport; a prior without one gets a regression on noised copies of the items at each
     level.
-
-    Args:
-        x: (M, *data_shape). rewards: (M,), in the user's units.
     """
-    y, reward_mean, reward_scale = standardise_rewards(rewards.double())
+    observations.require("scalar", family="linear")
+    x = observations.x[observations.item_of_value]
+    y, reward_mean, reward_scale = standardise_rewards(observations.values)
     features = encode(prior, x, seed, transport is None)
     known_scale = None if transport is None else transport.clean
     scale, data_end = _head(features.clean[None].double(), y, known_scale)

@@ -22,6 +22,7 @@ from simulation.fashion_tastes import classes
 from simulation.film_table import shipped_film_table
 from simulation.film_tastes import FilmTaste, Mode
 from trainer_worker.fit.linear import fit_linear
+from trainer_worker.observations import Observations
 from trainer_worker.shelf import PriorShelf
 
 FASHION_ANSWERS = 80
@@ -76,7 +77,7 @@ def fashion() -> LearnedCase:
     answered = chain.unsteered.model_copy(update={"seed": ANSWERED_SEED})
     x = sample(chain.prior, None, answered, num_particles=FASHION_ANSWERS).x
     rewards = classes("bag", "ankle boot")(chain.judge(x), x)
-    surrogate = fit_linear(chain.prior, x, rewards, seed=0, transport=shelved.transport)
+    surrogate = fit_linear(chain.prior, Observations.scalar(x, rewards), seed=0, transport=shelved.transport)
     log_snr = chain.prior.schedule.log_snr(torch.tensor([chain.config.t_end]))
     return LearnedCase(
         name="fashion",

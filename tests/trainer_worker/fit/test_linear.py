@@ -8,10 +8,11 @@ from apa.surrogates import LinearSurrogate, load
 from tests.apa.surrogates.toys import ToyPrior, draw
 from trainer_worker import gate
 from trainer_worker.fit import fit
+from trainer_worker.observations import Observations
 
 
 def _fit(prior: ToyPrior, x: torch.Tensor, rewards: torch.Tensor, seed: int = 0) -> LinearSurrogate:
-    surrogate = fit("linear", prior, x, rewards, seed)
+    surrogate = fit("linear", prior, Observations.scalar(x, rewards), seed)
     assert isinstance(surrogate, LinearSurrogate)
     return surrogate
 
@@ -37,7 +38,7 @@ def test_it_ranks_the_same_wherever_the_users_scale_lies(offset: float) -> None:
     near, far = _fit(prior, x, rewards), _fit(prior, x, offset + rewards)
     predicted = near.predict(prior, new).mean
     torch.testing.assert_close(far.predict(prior, new).mean - offset, predicted, rtol=1e-3, atol=1e-4)
-    gate.check(far.to_bytes(), prior, x, offset + rewards)
+    gate.check(far.to_bytes(), prior, Observations.scalar(x, offset + rewards))
 
 
 def test_uncertainty_shrinks_where_answers_were_given() -> None:
@@ -95,9 +96,9 @@ def test_the_same_answers_give_the_same_bytes() -> None:
 )
 def test_data_that_cannot_be_fitted_are_refused(x: torch.Tensor, rewards: torch.Tensor) -> None:
     with pytest.raises(InvalidArgument):
-        fit("linear", ToyPrior(), x, rewards, 0)
+        fit("linear", ToyPrior(), Observations.scalar(x, rewards), 0)
 
 
 def test_a_prior_without_features_is_refused() -> None:
     with pytest.raises(InvalidArgument, match="features"):
-        fit("linear", ToyPrior(feature_dim=0), torch.zeros(2, 3), torch.zeros(2), 0)
+        fit("linear", ToyPrior(feature_dim=0), Observations.scalar(torch.zeros(2, 3), torch.zeros(2)), 0)

@@ -11,6 +11,7 @@ from tests.apa.surrogates.toys import ToyPrior, draw
 from trainer_worker.fit import Transport, fit
 from trainer_worker.fit.encode import LEVELS, NUM_DRAWS
 from trainer_worker.fit.transport import fit_transport
+from trainer_worker.observations import Observations
 
 
 class PlainPrior(ToyPrior):
@@ -44,7 +45,7 @@ def test_it_is_the_posterior_mean_where_that_is_linear() -> None:
 
 def test_the_potential_is_the_expected_reward_given_the_noised_item() -> None:
     x = draw(PRIOR, 100, seed=1)
-    surrogate = fit("linear", PRIOR, x, 2.0 * x[:, 0] + 1.0, 0, transport=TRANSPORT)
+    surrogate = fit("linear", PRIOR, Observations.scalar(x, 2.0 * x[:, 0] + 1.0), 0, transport=TRANSPORT)
     assert isinstance(surrogate, LinearSurrogate)
     x_t, level = draw(PRIOR, 50, seed=2), -2.0
     t = PRIOR.schedule.time_of_log_snr(torch.full((50,), level))
@@ -56,9 +57,9 @@ def test_the_potential_is_the_expected_reward_given_the_noised_item() -> None:
 def test_a_fit_with_it_encodes_each_item_once() -> None:
     prior = PlainPrior()
     x = draw(prior, 7)
-    fit("linear", prior, x, x[:, 0], 0, transport=TRANSPORT)
+    fit("linear", prior, Observations.scalar(x, x[:, 0]), 0, transport=TRANSPORT)
     assert prior.encoded == 7
-    fit("linear", prior, x, x[:, 0], 0)
+    fit("linear", prior, Observations.scalar(x, x[:, 0]), 0)
     assert prior.encoded == 7 + 7 * (1 + (len(LEVELS) - 2) * NUM_DRAWS)
 
 
