@@ -87,8 +87,18 @@ def request_arguments(session_id: str, request_id: str) -> str:
 
 
 def slate(session_id: str, slate_id: str) -> str:
-    """String with a lifetime: the Slate record as JSON."""
+    """String with its particles' lifetime until one of them is answered: the Slate record as JSON."""
     return _part(session_id, "slate", slate_id)
+
+
+def slates(session_id: str) -> str:
+    """Sorted set, by creation in ms: slates with a record, and some whose record went since the last."""
+    return _of(session_id, "slates")
+
+
+def passing_slates(session_id: str) -> str:
+    """Sorted set: slates that nobody has answered, by when their record goes."""
+    return _of(session_id, "passing_slates")
 
 
 def particle(session_id: str, particle_id: str) -> str:

@@ -23,7 +23,7 @@ class FeedbackLedger:
 
     @guarded
     def record(self, feedback: Feedback) -> Acknowledgement:
-        """Accepts one answer: appended, counted, its particle kept for good, its session due for a refit.
+        """Accepts one answer: appended, counted, its particle and slate kept for good, its session due.
 
         The same feedback again gives the same acknowledgement, as a duplicate, also once the budget is spent.
 
@@ -66,6 +66,7 @@ class FeedbackLedger:
                 keys.events(session_id),
                 keys.particle(session_id, particle_id),
                 keys.due(keys.shard_of(session_id)),
+                keys.passing_slates(session_id),
             ],
             args=[
                 session_id,
@@ -73,6 +74,7 @@ class FeedbackLedger:
                 _digest(feedback),
                 particle_id,
                 feedback.model_dump_json(),
+                keys.slate(session_id, ""),
             ],
             client=client,
         )

@@ -40,7 +40,7 @@ class SlateStore:
 
     Args:
         late_answers_s: how long an expired slate's particles may still be answered, from budget that is
-            free by then.
+            free by then. Its record stays as long, and for good once there is an answer.
     """
 
     def __init__(self, client: redis.Redis, *, late_answers_s: float = 600.0) -> None:
@@ -114,7 +114,7 @@ class SlateStore:
         pipeline = self._client.pipeline(transaction=True)
         for particle in shown:
             particles.queue_write(pipeline, slate.session_id, particle, late_ms)
-        self._queue_confirmation(pipeline, stored)
+        self._queue_confirmation(pipeline, stored, late_ms)
         status, *found = pipeline.execute()[-1]
         if text(status) == "ok":
             return stored
@@ -130,7 +130,7 @@ class SlateStore:
         lifetime_s = slate.expires_at - slate.created_at
         return slate.model_copy(update={"created_at": now, "expires_at": now + lifetime_s})
 
-    def _queue_confirmation(self, pipeline: redis.client.Pipeline, slate: Slate) -> None:
+    def _queue_confirmation(self, pipeline: redis.client.Pipeline, slate: Slate, late_ms: int) -> None:
         session_id = slate.session_id
         self._confirm(
             keys=[
@@ -139,12 +139,16 @@ class SlateStore:
                 keys.slate(session_id, slate.slate_id),
                 keys.shown_items(session_id),
                 keys.request_arguments(session_id, slate.request_id),
+                keys.slates(session_id),
+                keys.passing_slates(session_id),
             ],
             args=[
                 slate.slate_id,
                 slate.model_dump_json(),
                 slate.asked,
+                milliseconds(slate.created_at),
                 milliseconds(slate.expires_at),
+                late_ms,
                 *(item.item_id for item in slate.items if item.item_id is not None),
             ],
             client=pipeline,
@@ -164,7 +168,7 @@ class SlateStore:
 
     @guarded
     def slate(self, session_id: str, slate_id: str) -> Slate:
-        """Raises NotFound, also when it has expired."""
+        """Raises NotFound, also when it has expired without an answer."""
         raw = self._client.get(keys.slate(session_id, slate_id))
         if raw is None:
             raise NotFound(

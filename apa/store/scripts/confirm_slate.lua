@@ -1,12 +1,15 @@
 -- Turns a reservation into a stored slate. Its particles were written in the same transaction.
 -- KEYS[5] request  KEYS[6] slate  KEYS[7] shown items  KEYS[8] arguments of the request
--- ARGV: slate id, record, asked, expiry in ms, shown item ids...
-local slate_id, record, asked, expires = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+-- KEYS[9] slates  KEYS[10] passing slates
+-- ARGV: slate id, record, asked, creation, expiry and end of the record in ms, shown item ids...
+local slate_id, record, asked = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local created, expires, gone = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 -- Stored already: the same call, sent again because its reply was lost on the way.
 if redis.call('EXISTS', KEYS[6]) == 1 then
   return {'ok'}
 end
-release_expired(now_ms())
+local now = now_ms()
+release_expired(now)
 if redis.call('HEXISTS', KEYS[4], slate_id) == 0 then
   return {'lost'}
 end
@@ -15,10 +18,16 @@ if asked > held then
   return {'asks_too_much', held}
 end
 
-redis.call('SET', KEYS[6], record, 'PXAT', expires)
+redis.call('SET', KEYS[6], record, 'PXAT', gone)
+for _, passed in ipairs(redis.call('ZRANGEBYSCORE', KEYS[10], '-inf', '(' .. now)) do
+  redis.call('ZREM', KEYS[9], passed)
+  redis.call('ZREM', KEYS[10], passed)
+end
+redis.call('ZADD', KEYS[9], created, slate_id)
+redis.call('ZADD', KEYS[10], gone, slate_id)
 redis.call('PEXPIREAT', KEYS[5], expires)
 redis.call('PEXPIREAT', KEYS[8], expires)
-for i = 5, #ARGV do
+for i = 7, #ARGV do
   redis.call('SADD', KEYS[7], ARGV[i])
 end
 redis.call('HDEL', KEYS[4], slate_id)

@@ -1,7 +1,8 @@
 -- Accepts one answer, or says why not. Everything is checked before the first write.
 -- KEYS[5] receipts  KEYS[6] answered  KEYS[7] events  KEYS[8] particle  KEYS[9] due sessions of the shard
--- ARGV: session id, feedback id, digest, particle id, feedback as JSON
-local session_id, feedback_id, digest, particle_id, feedback = unpack(ARGV)
+-- KEYS[10] passing slates
+-- ARGV: session id, feedback id, digest, particle id, feedback as JSON, prefix of slate keys
+local session_id, feedback_id, digest, particle_id, feedback, slate_prefix = unpack(ARGV)
 if not known_session() then
   return {'unknown_session'}
 end
@@ -43,6 +44,9 @@ redis.call('HSET', KEYS[1], 'spent', spent, 'num_events', sequence)
 redis.call('HSET', KEYS[5], feedback_id, digest .. ' ' .. sequence .. ' ' .. spent)
 redis.call('HSET', KEYS[6], particle_id, feedback_id)
 redis.call('PERSIST', KEYS[8])
+-- Not among KEYS, but of the same session and so of the same cluster slot.
+redis.call('PERSIST', slate_prefix .. slate_id)
+redis.call('ZREM', KEYS[10], slate_id)
 if held > 0 then
   redis.call('HINCRBY', KEYS[1], 'reserved', -1)
   redis.call('HINCRBY', KEYS[3], slate_id, -1)

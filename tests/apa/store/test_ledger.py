@@ -151,7 +151,7 @@ def test_the_last_answer_of_a_slate_ends_its_round(world: World) -> None:
 def test_an_answered_round_is_not_counted_again_when_its_slate_expires(world: World) -> None:
     slate = world.show(num_items=1, lifetime_s=SHORT_S)
     world.answer(slate, 0)
-    wait_until(lambda: not world.client.exists(keys.slate("s1", slate.slate_id)), what="the expiry")
+    wait_until(lambda: not world.client.exists(keys.request("s1", slate.request_id)), what="the expiry")
 
     assert world.totals().round_index == 1
 

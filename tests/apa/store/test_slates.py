@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import redis
 
 from apa import keys
 from apa.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, Unavailable
@@ -330,6 +331,29 @@ def test_an_answered_particle_stays_after_its_slate_is_gone(world: World) -> Non
     answered, other = (item.particle_id for item in slate.items)
     assert world.slates.particles("s1", [answered])[0].slate_id == slate.slate_id
     wait_until(lambda: not world.client.exists(keys.particle("s1", other)), what="the particle's expiry")
+
+
+def test_a_slate_is_kept_for_good_once_one_of_it_is_answered(world: World) -> None:
+    answered, other = world.show(num_items=2, lifetime_s=0.3), world.show(num_items=2, lifetime_s=0.3)
+    world.answer(answered, 0)
+    wait_until(lambda: not world.client.exists(keys.slate("s1", other.slate_id)), what="the slate's expiry")
+
+    assert world.client.ttl(keys.slate("s1", answered.slate_id)) == -1
+    assert world.slates.slate("s1", answered.slate_id) == answered
+    newest = world.show()
+    kept = world.client.zrange(keys.slates("s1"), 0, -1)
+    assert kept == [answered.slate_id.encode(), newest.slate_id.encode()]
+    assert world.client.zrange(keys.passing_slates("s1"), 0, -1) == [newest.slate_id.encode()]
+
+
+def test_the_record_of_a_slate_stays_as_long_as_its_particles(redis_client: redis.Redis) -> None:
+    world = World(redis_client, late_answers_s=600.0)
+    slate = world.show(num_items=1, lifetime_s=SHORT_S)
+    wait_until(lambda: world.totals().round_index == 1, what="the expiry")
+
+    world.answer(slate, 0)
+
+    assert world.slates.slate("s1", slate.slate_id) == slate
 
 
 def test_ids_that_look_alike_do_not_share_keys() -> None:
