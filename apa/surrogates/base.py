@@ -23,6 +23,18 @@ class Prediction(NamedTuple):
     std: Tensor
 
 
+class Joint(NamedTuple):
+    """The joint posterior of the latent reward of M items, standardised, for choosing some of them together.
+
+    Attributes:
+        mean: (M,), float64.
+        covariance: (M, M), float64, symmetric; positive semi-definite up to rounding.
+    """
+
+    mean: Tensor
+    covariance: Tensor
+
+
 def in_users_units(mean: Tensor, std: Tensor, reward_mean: float, reward_scale: float) -> Prediction:
     """The prediction of standardised rewards, mean and std (M,), in the user's units.
 
@@ -57,6 +69,10 @@ class Surrogate(ABC):
     @abstractmethod
     def predict(self, prior: Prior, x_0: Tensor) -> Prediction:
         """What it expects of items at the data end; x_0: (M, *data_shape)."""
+
+    @abstractmethod
+    def joint(self, prior: Prior, x_0: Tensor) -> Joint:
+        """What it expects together of items at the data end, in units of `value`; x_0: (M, *data_shape)."""
 
     @abstractmethod
     def to(self, device: torch.device | str) -> Self:

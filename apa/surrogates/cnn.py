@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from apa.errors import InvalidArgument
 from apa.priors.base import Denoised, Prior
-from apa.surrogates.base import Prediction, Surrogate, in_users_units
+from apa.surrogates.base import Joint, Prediction, Surrogate, in_users_units
 from apa.surrogates.parts import Description, check_shapes, damaged, describe, encode
 from apa.surrogates.posterior import Posterior
 
@@ -85,6 +85,13 @@ class CnnSurrogate(Surrogate):
         mean = cast(Tensor, self.network(x_0))
         std = self.posterior.variance(self.network.hidden(x_0)).sqrt()
         return in_users_units(mean, std, self.reward_mean, self.reward_scale)
+
+    @torch.no_grad()
+    def joint(self, prior: Prior, x_0: Tensor) -> Joint:
+        del prior
+        x_0 = x_0.float()
+        mean = cast(Tensor, self.network(x_0)).double()
+        return Joint(mean, self.posterior.covariance(self.network.hidden(x_0).double()))
 
     def to(self, device: torch.device | str) -> Self:
         # A module moves in place: without the copy, the surrogate that was asked would move as well.

@@ -13,7 +13,7 @@ from torch import Tensor
 from apa.errors import FailedPrecondition
 from apa.priors.base import Denoised, Prior
 from apa.priors.schedule import VPSchedule
-from apa.surrogates.base import Prediction, Surrogate, in_users_units
+from apa.surrogates.base import Joint, Prediction, Surrogate, in_users_units
 from apa.surrogates.interpolation import place
 from apa.surrogates.parts import Description, check_shapes, damaged, describe, encode
 from apa.surrogates.posterior import Posterior
@@ -80,11 +80,19 @@ class LinearSurrogate(Surrogate):
         Raises:
             FailedPrecondition: the prior is not the one whose features the heads were fitted on.
         """
-        self._check_prior(prior)
-        features = data_end_features(prior, x_0, self.level_values[-1])
-        mean = features @ self.weights[-1].to(features) + self.intercepts[-1].to(features)
+        features = self._features(prior, x_0)
         std = self.posterior.variance(features).sqrt()
-        return in_users_units(mean, std, self.reward_mean, self.reward_scale)
+        return in_users_units(self._mean(features), std, self.reward_mean, self.reward_scale)
+
+    @torch.no_grad()
+    def joint(self, prior: Prior, x_0: Tensor) -> Joint:
+        """The joint posterior of the latent reward at the data end.
+
+        Raises:
+            FailedPrecondition: the prior is not the one whose features the heads were fitted on.
+        """
+        features = self._features(prior, x_0)
+        return Joint(self._mean(features).double(), self.posterior.covariance(features.double()))
 
     def to(self, device: torch.device | str) -> Self:
         moved = replace(
@@ -141,6 +149,13 @@ class LinearSurrogate(Surrogate):
             reward_scale=d.reward_scale,
             prior_hash=d.prior_hash,
         )
+
+    def _features(self, prior: Prior, x_0: Tensor) -> Tensor:
+        self._check_prior(prior)
+        return data_end_features(prior, x_0, self.level_values[-1])
+
+    def _mean(self, features: Tensor) -> Tensor:
+        return features @ self.weights[-1].to(features) + self.intercepts[-1].to(features)
 
     def _check_prior(self, prior: Prior) -> None:
         if prior.content_hash != self.prior_hash:

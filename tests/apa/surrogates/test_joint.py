@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from apa.errors import FailedPrecondition
+from apa.surrogates import CnnSurrogate, LinearSurrogate
+from tests.apa.surrogates.toys import ToyPrior, draw, random_cnn, random_surrogate
+
+IMAGES, VECTORS = ToyPrior((1, 8, 8)), ToyPrior()
+
+
+@pytest.mark.parametrize(
+    ("surrogate", "prior"), [(random_surrogate(4), VECTORS), (random_cnn(), IMAGES)], ids=["linear", "cnn"]
+)
+def test_its_margins_are_the_prediction_in_standardised_units(
+    surrogate: LinearSurrogate | CnnSurrogate, prior: ToyPrior
+) -> None:
+    x_0 = draw(prior, 9)
+    joint, prediction = surrogate.joint(prior, x_0), surrogate.predict(prior, x_0)
+    mean = surrogate.reward_mean + surrogate.reward_scale * joint.mean
+    std = surrogate.reward_scale * joint.covariance.diagonal().sqrt()
+    torch.testing.assert_close(mean, prediction.mean, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(std, prediction.std, rtol=1e-4, atol=1e-5)
+    assert joint.mean.dtype == joint.covariance.dtype == torch.float64
+
+
+def test_an_item_covaries_with_its_copy_as_with_itself_and_the_whole_is_a_covariance() -> None:
+    x_0 = draw(VECTORS, 6)
+    covariance = random_surrogate(5).joint(VECTORS, torch.cat([x_0, x_0[:1]])).covariance
+    torch.testing.assert_close(covariance[0], covariance[-1])
+    torch.testing.assert_close(covariance, covariance.T)
+    assert float(torch.linalg.eigvalsh(covariance).min()) > -1e-9
+
+
+def test_another_prior_is_refused() -> None:
+    with pytest.raises(FailedPrecondition, match="a1b2"):
+        random_surrogate(0).joint(ToyPrior(content_hash="other"), torch.zeros(1, 3))
