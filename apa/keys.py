@@ -132,7 +132,9 @@ def refit_failure(session_id: str) -> str:
 
 
 def surrogate_pointer(session_id: str) -> str:
-    """Hash: version, trained_events and SurrogateVersion record of the current surrogate."""
+    """Hash: version, trained_events and SurrogateVersion record of the newest surrogate; of a pinned one, its
+    version and record too.
+    """
     return _of(session_id, "surrogate")
 
 
@@ -141,6 +143,29 @@ def surrogate_versions(session_id: str) -> str:
     return _of(session_id, "surrogates")
 
 
+def surrogate_blobs(session_id: str) -> str:
+    """Set: versions whose artifact is stored, published or about to be."""
+    return _of(session_id, "blobs")
+
+
 def surrogate_blob(session_id: str, version: str) -> str:
     """String: the safetensors artifact."""
     return _part(session_id, "blob", version)
+
+
+def all_of(session_id: str) -> list[str]:
+    """Every key of a session that is not a part's, in the order of `erase_session.lua`."""
+    first = (session, events, answered, making, slates, surrogate_versions, surrogate_blobs)
+    rest = (
+        ledger,
+        receipts,
+        open_slates,
+        unanswered,
+        passing_slates,
+        shown_items,
+        lease,
+        fence,
+        refit_failure,
+        surrogate_pointer,
+    )
+    return [key(session_id) for key in (*first, *rest)]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, replace
 
-from apa.errors import ApaError, Unavailable
+from apa.errors import ApaError, FailedPrecondition, Unavailable
 from apa.priors.base import Prior
-from apa.records.session import Session, SurrogateVersion
+from apa.records.session import Session
 from apa.store.due import DueStore
 from apa.store.sessions import SessionStore
 from apa.store.slates import Reservation, SlateStore
-from apa.store.surrogates import SurrogateStore
+from apa.store.surrogates import Steering, SurrogateStore
 from apa.surrogates.base import Surrogate
 from sampler_service.calls import (
     Job,
@@ -53,6 +53,7 @@ class Preparing:
             NotFound: no such session or prior.
             AlreadyExists: the request id was used with other arguments.
             Unavailable: the store is away, the same request is under way, or a refit has to come first.
+            FailedPrecondition: the session is closed, or its pinned surrogate is of the prior's last version.
             DataLoss: the prior's folder or the surrogate's artifact is damaged.
         """
         check_target(call)
@@ -76,8 +77,9 @@ class Preparing:
         prior = self.priors.get(session.config.prior)
         config = resolve_config(call, session, self.settings, prior)
         num_particles = self._num_particles(call, session, prior)
-        version = self.stores.surrogates.current(session.session_id)
-        surrogate = None if version is None else self._surrogate(session, prior, version)
+        steering = self.stores.surrogates.steering(session.session_id)
+        version = None if steering is None else steering.version
+        surrogate = None if steering is None else self._surrogate(session, prior, steering)
         reservation = self._reserve(call, session)
         job = Job(call, prior, session, reservation, surrogate, version, config, num_particles)
         # A cold start shows draws of the prior as they come: more than are shown would be drawn for nothing.
@@ -99,13 +101,24 @@ class Preparing:
             call.arguments,
         )
 
-    def _surrogate(self, session: Session, prior: Prior, version: SurrogateVersion) -> Surrogate:
+    def _surrogate(self, session: Session, prior: Prior, steering: Steering) -> Surrogate:
         """What the pointer names now; the run keeps it to its end."""
-        surrogate = self.cache.get(session.session_id, version.version)
+        surrogate = self.cache.get(session.session_id, steering.version.version)
         if surrogate.prior_hash and surrogate.prior_hash != prior.content_hash:
+            if steering.is_pinned:
+                raise _pinned_to_another_prior(surrogate, prior)
             self.stores.due.mark(session.session_id)
             raise _of_another_prior(surrogate, prior)
         return surrogate
+
+
+def _pinned_to_another_prior(surrogate: Surrogate, prior: Prior) -> ApaError:
+    return FailedPrecondition(
+        "the session's pinned surrogate was fitted on another version of its prior; release it",
+        field="pinned_version",
+        expected=prior.content_hash[:16],
+        found=surrogate.prior_hash[:16],
+    )
 
 
 def _of_another_prior(surrogate: Surrogate, prior: Prior) -> ApaError:

@@ -80,6 +80,8 @@ class Ledger(BaseModel):
     round_index: int = 0
     """Slates fully answered or expired."""
     num_events: int = 0
+    closed_at: float | None = None
+    """Unix seconds when the session was closed; None while it is open."""
 
 
 class RefitFailure(BaseModel):

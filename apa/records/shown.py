@@ -14,14 +14,15 @@ from apa.records.slate import SelectionReason
 
 @dataclass(frozen=True)
 class SessionView:
-    """A session, its running totals, its current surrogate (None before the first refit), and why the last
-    refit failed (None when it did not).
+    """A session, its running totals, its newest surrogate (None before the first refit), why the last refit
+    failed (None when it did not), and the version that steers whatever is published ("": the newest does).
     """
 
     session: Session
     ledger: Ledger = field(default_factory=Ledger)
     surrogate: SurrogateVersion | None = None
     refit_failure: RefitFailure | None = None
+    pinned_version: str = ""
 
     @property
     def session_id(self) -> str:
@@ -43,7 +44,7 @@ class SessionView:
 
     @property
     def is_fitted(self) -> bool:
-        """Whether the current surrogate has seen every answer."""
+        """Whether the newest surrogate has seen every answer; a pinned one may steer all the same."""
         trained = self.surrogate.trained_events if self.surrogate is not None else 0
         return trained >= self.ledger.num_events
 

@@ -50,16 +50,17 @@ class DueStore:
 
     @guarded
     def mark(self, session_id: str) -> None:
-        """Makes the session due; one that is due already keeps its place."""
-        self._mark(keys=[keys.due(keys.shard_of(session_id))], args=[session_id])
+        """Makes the session due; one that is due already keeps its place, one that is not there is left."""
+        self._mark(keys=[keys.due(keys.shard_of(session_id)), keys.session(session_id)], args=[session_id])
 
     @guarded
     def acquire(self, session_id: str, ttl_s: float) -> Lease | None:
-        """The lease of the session's refit, or None while somebody else has it."""
+        """The lease of the session's refit, or None while somebody else has it, or the session is gone."""
         owner = secrets.token_hex(8)
         token = int(
             self._acquire(
-                keys=[keys.lease(session_id), keys.fence(session_id)], args=[owner, milliseconds(ttl_s)]
+                keys=[keys.lease(session_id), keys.fence(session_id), keys.session(session_id)],
+                args=[owner, milliseconds(ttl_s)],
             )
         )
         return Lease(session_id, owner, token) if token else None

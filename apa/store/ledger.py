@@ -13,7 +13,7 @@ from apa.errors import AlreadyExists, ApaError, FailedPrecondition, NotFound
 from apa.records.feedback import Acknowledgement, Event, Feedback
 from apa.store.connection import guarded, unavailable
 from apa.store.lua import budget_keys, budget_script, text
-from apa.store.stored import loaded, unknown_session
+from apa.store.stored import closed_session, loaded, unknown_session
 
 
 class FeedbackLedger:
@@ -30,7 +30,8 @@ class FeedbackLedger:
         Raises:
             NotFound: no such session; a particle that was never shown in it, or has expired.
             AlreadyExists: the feedback id has another payload, or the particle has another answer.
-            FailedPrecondition: the budget is spent, or what is left is reserved by open slates.
+            FailedPrecondition: the budget is spent, or what is left is reserved by open slates; the session
+                is closed.
         """
         result = _result(feedback, self._call(feedback, self._client))
         if isinstance(result, ApaError):
@@ -136,6 +137,8 @@ def _refusal(status: str, feedback: Feedback, found: list[bytes]) -> ApaError:
                 expected="a new id, or the recorded answer again",
                 found=feedback.feedback_id,
             )
+        case "closed":
+            return closed_session(feedback.session_id, int(found[0]) / 1000)
         case _:
             spent, reserved, budget = map(int, found)
             return FailedPrecondition(

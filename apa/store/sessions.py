@@ -9,7 +9,7 @@ from apa.errors import AlreadyExists
 from apa.records.session import Ledger, Session
 from apa.store import session_pages
 from apa.store.connection import guarded
-from apa.store.lua import budget_keys, budget_script, script
+from apa.store.lua import budget_keys, budget_script, script, text
 from apa.store.stored import loaded, unknown_session
 
 
@@ -18,6 +18,7 @@ class SessionStore:
         self._client = client
         self._create = script(client, "create_session")
         self._ledger = budget_script(client, "read_ledger")
+        self._close = budget_script(client, "close_session")
 
     @guarded
     def create(self, session: Session) -> Session:
@@ -54,6 +55,19 @@ class SessionStore:
         return loaded(Session, raw)
 
     @guarded
+    def close(self, session_id: str) -> None:
+        """Ends the session: no more slates, no more answers; what is reserved is given back.
+
+        Harmless when repeated. Raises NotFound.
+        """
+        (status,) = self._close(
+            keys=budget_keys(session_id),
+            args=[keys.request(session_id, ""), keys.request_arguments(session_id, "")],
+        )
+        if text(status) == "unknown_session":
+            raise unknown_session(session_id)
+
+    @guarded
     def ledger(self, session_id: str) -> Ledger:
         """The running totals at one instant, without what expired slates reserved. Raises NotFound."""
         totals = ledger_of(self._ledger(keys=budget_keys(session_id)))
@@ -81,8 +95,14 @@ def ledger_of(reply: list[bytes | int]) -> Ledger | None:
     """What `read_ledger.lua` answered; None when it knows no such session."""
     if reply[0] == b"unknown_session":
         return None
-    spent, reserved, round_index, num_events = map(int, reply[1:])
-    return Ledger(spent=spent, reserved=reserved, round_index=round_index, num_events=num_events)
+    spent, reserved, round_index, num_events, closed_ms = map(int, reply[1:])
+    return Ledger(
+        spent=spent,
+        reserved=reserved,
+        round_index=round_index,
+        num_events=num_events,
+        closed_at=closed_ms / 1000 if closed_ms else None,
+    )
 
 
 def _contents(session: Session) -> dict[str, object]:

@@ -10,14 +10,15 @@ import numpy as np
 import redis
 
 from apa import keys
-from apa.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, Unavailable
+from apa.errors import AlreadyExists, ApaError, FailedPrecondition, InvalidArgument, NotFound, Unavailable
 from apa.records.ids import check_text
 from apa.records.particle import Particle
 from apa.records.slate import Slate
 from apa.store import particles
 from apa.store.connection import guarded
+from apa.store.known import while_known
 from apa.store.lua import budget_keys, budget_script, milliseconds, text
-from apa.store.stored import loaded, unknown_session
+from apa.store.stored import closed_session, loaded, unknown_session
 
 Arguments = Mapping[str, object]
 """What a request asks for, by name; values that JSON can carry."""
@@ -71,6 +72,7 @@ class SlateStore:
             NotFound: no such session.
             AlreadyExists: the request id was used with other arguments.
             Unavailable: the same request is being worked on by another call.
+            FailedPrecondition: the session is closed. A slate that was stored before is replayed.
         """
         check_text(request_id, field="request_id")
         status, *found = self._reserve(
@@ -91,6 +93,8 @@ class SlateStore:
                 raise _other_arguments(text(found[0]), _encoded(arguments))
             case "being_made":
                 raise _being_made(request_id)
+            case "closed":
+                raise closed_session(session_id, int(found[0]) / 1000)
             case _:
                 raise unknown_session(session_id)
 
@@ -105,24 +109,28 @@ class SlateStore:
         It lives for `expires_at - created_at` from now. What it asks less than was reserved is given back.
 
         Raises:
-            FailedPrecondition: the reservation was released or has expired.
+            NotFound: the session was deleted meanwhile.
+            FailedPrecondition: the reservation was released or has expired, or the session was closed.
             InvalidArgument: the slate asks more than was reserved, or more than it shows.
         """
         _check_items(slate, shown)
         stored = self._dated(slate)
         late_ms = milliseconds(stored.expires_at + self._late_answers_s)
-        pipeline = self._client.pipeline(transaction=True)
-        for particle in shown:
-            particles.queue_write(pipeline, slate.session_id, particle, late_ms)
-        self._queue_confirmation(pipeline, stored, late_ms)
-        status, *found = pipeline.execute()[-1]
+
+        def queue(pipeline: redis.client.Pipeline) -> None:
+            for particle in shown:
+                particles.queue_write(pipeline, slate.session_id, particle, late_ms)
+            self._queue_confirmation(pipeline, stored, late_ms)
+
+        replies = while_known(self._client, slate.session_id, queue)
+        if not replies:
+            raise unknown_session(slate.session_id)
+        status, *found = replies[-1]
         if text(status) == "ok":
             return stored
         # The particles were written beside the refusal; nobody was told of them, but they could be answered.
         self._client.delete(*(keys.particle(slate.session_id, particle.particle_id) for particle in shown))
-        if text(status) == "lost":
-            raise _reservation_lost(slate.slate_id)
-        raise _asks_too_much(slate.asked, limit=found[0])
+        raise _refused(slate, text(status), found)
 
     def _dated(self, slate: Slate) -> Slate:
         seconds, microseconds = self._client.time()
@@ -205,6 +213,16 @@ def _asks_too_much(asked: int, limit: int) -> InvalidArgument:
     return InvalidArgument(
         "the slate asks more than it may", field="slate.asked", expected=f"at most {limit}", found=str(asked)
     )
+
+
+def _refused(slate: Slate, status: str, found: list[int]) -> ApaError:
+    match status:
+        case "closed":
+            return closed_session(slate.session_id, found[0] / 1000)
+        case "lost":
+            return _reservation_lost(slate.slate_id)
+        case _:
+            return _asks_too_much(slate.asked, limit=found[0])
 
 
 def _reservation_lost(slate_id: str) -> FailedPrecondition:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from apa.errors import DataLoss, NotFound
+from apa.errors import DataLoss, FailedPrecondition, NotFound
 
 _M = TypeVar("_M", bound=BaseModel)
 
@@ -22,6 +23,17 @@ def loaded(model: type[_M], raw: bytes | str) -> _M:
             field=".".join(str(part) for part in problem["loc"]),
             expected=problem["msg"],
         ) from error
+
+
+def closed_session(session_id: str, closed_at: float) -> FailedPrecondition:
+    """closed_at: Unix seconds."""
+    when = datetime.fromtimestamp(closed_at, UTC)
+    return FailedPrecondition(
+        "the session is closed: it shows no more slates and takes no more answers",
+        field="session_id",
+        expected="a session that is open",
+        found=f"{session_id}, closed at {when:%Y-%m-%dT%H:%M:%SZ}",
+    )
 
 
 def unknown_session(session_id: str) -> NotFound:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import redis
 
@@ -11,11 +13,20 @@ from apa.errors import DataLoss, InvalidArgument, NotFound
 from apa.records.session import SurrogateVersion
 from apa.store.connection import guarded
 from apa.store.due import Lease
+from apa.store.known import while_known
 from apa.store.lua import script, text
-from apa.store.stored import loaded
+from apa.store.stored import loaded, unknown_session
 
 KEPT_VERSIONS = 5
 MIN_HASH_CHARS = 8
+
+
+@dataclass(frozen=True)
+class Steering:
+    """What steers a session's runs."""
+
+    version: SurrogateVersion
+    is_pinned: bool
 
 
 class SurrogateStore:
@@ -24,12 +35,15 @@ class SurrogateStore:
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
         self._publish = script(client, "publish_surrogate")
+        self._pin = script(client, "pin_surrogate")
+        self._release = script(client, "release_surrogate")
 
     @guarded
     def publish(self, lease: Lease, version: SurrogateVersion, blob: bytes) -> bool:
         """Stores the artifact, validates what was stored, and makes it current.
 
-        False when it is not: another refit has begun since the lease was taken, or a newer one is published.
+        False when it is not: another refit has begun since the lease was taken, a newer one is published, or
+        the session is gone. While an older version is pinned, that one goes on steering.
 
         Raises:
             InvalidArgument: the version is not the hash of the blob.
@@ -42,9 +56,21 @@ class SurrogateStore:
                 expected=f"{hashlib.sha256(blob).hexdigest()}, or its first characters",
                 found=version.version,
             )
-        self._client.set(keys.surrogate_blob(lease.session_id, version.version), blob)
-        self.blob(lease.session_id, version.version)
+        if not self._store(lease.session_id, version.version, blob):
+            return False
+        try:
+            self.blob(lease.session_id, version.version)
+        except NotFound:
+            # Its session was deleted, or another publisher of the same contents was refused and removed them.
+            return False
         return self._move_pointer(lease, version) == "published"
+
+    def _store(self, session_id: str, version: str, blob: bytes) -> bool:
+        def queue(pipeline: redis.client.Pipeline) -> None:
+            pipeline.set(keys.surrogate_blob(session_id, version), blob)
+            pipeline.sadd(keys.surrogate_blobs(session_id), version)
+
+        return bool(while_known(self._client, session_id, queue))
 
     def _move_pointer(self, lease: Lease, version: SurrogateVersion) -> str:
         session_id = lease.session_id
@@ -55,6 +81,7 @@ class SurrogateStore:
                 keys.fence(session_id),
                 keys.surrogate_blob(session_id, version.version),
                 keys.refit_failure(session_id),
+                keys.surrogate_blobs(session_id),
             ],
             args=[
                 session_id,
@@ -71,9 +98,45 @@ class SurrogateStore:
 
     @guarded
     def current(self, session_id: str) -> SurrogateVersion | None:
-        """The published surrogate; None before the first."""
+        """The newest published surrogate; None before the first."""
         raw = self._client.hget(keys.surrogate_pointer(session_id), "record")
         return None if raw is None else loaded(SurrogateVersion, raw)
+
+    @guarded
+    def steering(self, session_id: str) -> Steering | None:
+        """What the next run is steered by: the pinned version, else the newest; None before the first."""
+        pinned, newest = self._client.hmget(keys.surrogate_pointer(session_id), ["pinned_record", "record"])
+        raw = pinned or newest
+        return None if raw is None else Steering(loaded(SurrogateVersion, raw), is_pinned=pinned is not None)
+
+    @guarded
+    def pin(self, session_id: str, version: str) -> None:
+        """Lets a kept version steer, whatever is published, until it is released. It is kept as long.
+
+        Raises:
+            NotFound: no such session, or no such version of it; the error names those that are kept.
+        """
+        status, *kept = self._pin(
+            keys=[
+                keys.surrogate_pointer(session_id),
+                keys.surrogate_versions(session_id),
+                keys.session(session_id),
+            ],
+            args=[version],
+        )
+        match text(status):
+            case "unknown_session":
+                raise unknown_session(session_id)
+            case "not_kept":
+                raise _not_kept(version, [text(one) for one in kept])
+
+    @guarded
+    def release(self, session_id: str) -> None:
+        """Ends a pin: the newest version steers again. Harmless without one. Raises NotFound."""
+        of_session = [keys.surrogate_pointer(session_id), keys.session(session_id)]
+        (status,) = self._release(keys=of_session, args=[])
+        if text(status) == "unknown_session":
+            raise unknown_session(session_id)
 
     @guarded
     def versions(self, session_id: str) -> list[SurrogateVersion]:
@@ -106,6 +169,17 @@ class SurrogateStore:
                 found=hashlib.sha256(blob).hexdigest()[: len(version)],
             )
         return blob
+
+
+def _not_kept(version: str, kept: Sequence[str]) -> NotFound:
+    return NotFound(
+        "no such surrogate, or it is kept no longer",
+        field="version",
+        expected=f"one of {', '.join(kept)}"
+        if kept
+        else "a version, once one is published: there is none yet",
+        found=version,
+    )
 
 
 def _matches(version: str, blob: bytes) -> bool:

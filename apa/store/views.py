@@ -10,7 +10,7 @@ from apa import keys
 from apa.records.session import RefitFailure, Session, SurrogateVersion
 from apa.records.shown import SessionView
 from apa.store.connection import guarded
-from apa.store.lua import budget_keys, budget_script
+from apa.store.lua import budget_keys, budget_script, text
 from apa.store.sessions import ledger_of
 from apa.store.stored import loaded
 
@@ -26,7 +26,7 @@ class SessionViews:
         pipeline = self._client.pipeline(transaction=False)
         for session in sessions:
             self._ledger(keys=budget_keys(session.session_id), client=pipeline)
-            pipeline.hget(keys.surrogate_pointer(session.session_id), "record")
+            pipeline.hmget(keys.surrogate_pointer(session.session_id), ["record", "pinned"])
             pipeline.get(keys.refit_failure(session.session_id))
         replies = pipeline.execute()
         rows = zip(sessions, replies[::3], replies[1::3], replies[2::3], strict=True)
@@ -34,14 +34,16 @@ class SessionViews:
 
 
 def _view(
-    session: Session, totals: list[bytes | int], surrogate: bytes | None, failure: bytes | None
+    session: Session, totals: list[bytes | int], surrogate: list[bytes | None], failure: bytes | None
 ) -> SessionView | None:
     ledger = ledger_of(totals)
     if ledger is None:
         return None
+    newest, pinned = surrogate
     return SessionView(
         session,
         ledger,
-        None if surrogate is None else loaded(SurrogateVersion, surrogate),
+        None if newest is None else loaded(SurrogateVersion, newest),
         None if failure is None else loaded(RefitFailure, failure),
+        text(pinned or ""),
     )

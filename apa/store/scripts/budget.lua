@@ -15,6 +15,10 @@ local function known_session()
   return redis.call('EXISTS', KEYS[1]) == 1
 end
 
+local function is_closed()
+  return redis.call('HEXISTS', KEYS[1], 'closed_at') == 1
+end
+
 local function held_by(slate_id)
   return tonumber(redis.call('HGET', KEYS[3], slate_id)) or 0
 end

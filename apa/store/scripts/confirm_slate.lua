@@ -10,6 +10,9 @@ if redis.call('EXISTS', KEYS[6]) == 1 then
 end
 local now = now_ms()
 release_expired(now)
+if is_closed() then
+  return {'closed', field('closed_at')}
+end
 if redis.call('HEXISTS', KEYS[4], slate_id) == 0 then
   return {'lost'}
 end

@@ -1,8 +1,14 @@
 -- Makes a surrogate current unless a newer refit was begun or published.
--- KEYS: pointer, versions, fence, blob, failure of the last refit.
+-- KEYS: pointer, versions, fence, blob, failure of the last refit, stored artifacts.
 -- ARGV: session id, version, trained events, record, token, versions to keep, prefix of blob keys, channel
 local session_id, version, trained, record = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local token, keep, prefix = ARGV[5], tonumber(ARGV[6]), ARGV[7]
+
+local function drop(unwanted)
+  -- Not among KEYS, but of the same session and so of the same cluster slot.
+  redis.call('DEL', prefix .. unwanted)
+  redis.call('SREM', KEYS[6], unwanted)
+end
 
 local stored = redis.call('LRANGE', KEYS[2], 0, -1)
 local same
@@ -15,7 +21,7 @@ end
 local newest = tonumber(redis.call('HGET', KEYS[1], 'trained_events')) or 0
 if redis.call('GET', KEYS[3]) ~= token or trained < newest then
   if not same then
-    redis.call('DEL', KEYS[4])
+    drop(version)
   end
   return 'superseded'
 end
@@ -30,10 +36,21 @@ if same then
   redis.call('LREM', KEYS[2], 0, same)
 end
 redis.call('LPUSH', KEYS[2], record)
-for _, old in ipairs(redis.call('LRANGE', KEYS[2], keep, -1)) do
-  -- Not among KEYS, but of the same session and so of the same cluster slot.
-  redis.call('DEL', prefix .. cjson.decode(old).version)
+local pinned, kept = redis.call('HGET', KEYS[1], 'pinned'), {}
+for place, other in ipairs(redis.call('LRANGE', KEYS[2], 0, -1)) do
+  local name = cjson.decode(other).version
+  if place <= keep or name == pinned then
+    kept[name] = true
+  else
+    redis.call('LREM', KEYS[2], 0, other)
+    drop(name)
+  end
 end
-redis.call('LTRIM', KEYS[2], 0, keep - 1)
+-- What a refit stored that died before it came here.
+for _, other in ipairs(redis.call('SMEMBERS', KEYS[6])) do
+  if not kept[other] then
+    drop(other)
+  end
+end
 redis.call('PUBLISH', ARGV[8], session_id)
 return 'published'

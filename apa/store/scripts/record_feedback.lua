@@ -22,6 +22,9 @@ if receipt then
   end
   return {'ok', tonumber(sequence), 1, tonumber(spent_after), budget - spent_after}
 end
+if is_closed() then
+  return {'closed', field('closed_at')}
+end
 
 local slate_id = redis.call('HGET', KEYS[8], 'slate_id')
 if not slate_id then

@@ -27,6 +27,9 @@ end
 if known then
   return {'being_made', redis.call('PTTL', KEYS[5])}
 end
+if is_closed() then
+  return {'closed', field('closed_at')}
+end
 
 local asked = math.max(0, math.min(k, field('budget') - field('spent') - field('reserved')))
 redis.call('SET', KEYS[5], slate_id, 'PXAT', now + lifetime)

@@ -14,8 +14,8 @@ from tests.waiting import wait_until
 
 
 @pytest.fixture
-def store(redis_client: redis.Redis) -> DueStore:
-    return DueStore(redis_client)
+def store(world: World) -> DueStore:
+    return world.due
 
 
 def test_due_sessions_come_from_all_shards_oldest_first(store: DueStore, redis_client: redis.Redis) -> None:
@@ -29,16 +29,25 @@ def test_due_sessions_come_from_all_shards_oldest_first(store: DueStore, redis_c
 
 
 def test_marking_a_due_session_again_keeps_its_place(store: DueStore, redis_client: redis.Redis) -> None:
-    store.mark("a")
-    since = redis_client.zscore(keys.due(keys.shard_of("a")), "a")
+    store.mark("s1")
+    since = redis_client.zscore(keys.due(keys.shard_of("s1")), "s1")
     wait_until(
         lambda: redis_client.time()[1] / 1000 % 1000 != (since or 0) % 1000, what="the next millisecond"
     )
 
-    store.mark("a")
+    store.mark("s1")
 
-    assert redis_client.zscore(keys.due(keys.shard_of("a")), "a") == since
+    assert redis_client.zscore(keys.due(keys.shard_of("s1")), "s1") == since
     assert store.count() == 1
+
+
+def test_a_session_that_is_not_there_is_neither_due_nor_lent(
+    store: DueStore, redis_client: redis.Redis
+) -> None:
+    before = set(redis_client.scan_iter())
+    store.mark("nobody")
+    assert store.acquire("nobody", 60) is None
+    assert set(redis_client.scan_iter()) == before
 
 
 def test_one_refit_at_a_time_and_each_lease_beats_the_one_before(store: DueStore) -> None:

@@ -10,6 +10,7 @@ import redis
 from apa import keys
 from apa.errors import AlreadyExists, ApaError, FailedPrecondition, NotFound
 from apa.records.feedback import Acknowledgement
+from apa.records.session import Ledger
 from apa.store.ledger import FeedbackLedger
 from tests.apa.store.world import SHORT_S, World, an_answer
 from tests.waiting import wait_until
@@ -28,7 +29,7 @@ def test_an_accepted_answer_is_counted_appended_and_makes_its_session_due(world:
     assert acknowledged == Acknowledgement(
         feedback_id=f"f-{slate.items[0].particle_id}", sequence=1, duplicate=False, spent=1, remaining=9
     )
-    assert world.totals().model_dump() == {"spent": 1, "reserved": 3, "round_index": 0, "num_events": 1}
+    assert world.totals() == Ledger(spent=1, reserved=3, num_events=1)
     assert world.ledger.events("s1") == [an_answer(slate.items[0].particle_id, reward=0.25)]
     assert world.due.due(10) == ["s1"]
 
@@ -162,7 +163,7 @@ def test_a_late_answer_takes_from_budget_that_nobody_reserves(redis_client: redi
     wait_until(lambda: world.totals().round_index == 1, what="the expiry")
 
     world.answer(slate, 0)
-    assert world.totals().model_dump() == {"spent": 1, "reserved": 0, "round_index": 1, "num_events": 1}
+    assert world.totals() == Ledger(spent=1, round_index=1, num_events=1)
 
     later = world.show(num_items=2)
     with pytest.raises(FailedPrecondition) as refused:
@@ -170,7 +171,7 @@ def test_a_late_answer_takes_from_budget_that_nobody_reserves(redis_client: redi
     assert refused.value.field == "budget"
     world.answer(later, 0)
     world.answer(later, 1)
-    assert world.totals().model_dump() == {"spent": 3, "reserved": 0, "round_index": 2, "num_events": 3}
+    assert world.totals() == Ledger(spent=3, round_index=2, num_events=3)
 
 
 def test_a_batch_has_one_result_for_each_and_a_refusal_touches_no_other(world: World) -> None:

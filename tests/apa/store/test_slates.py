@@ -10,6 +10,7 @@ from apa import keys
 from apa.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, Unavailable
 from apa.records.ids import TEXT_IN_WORDS
 from apa.records.particle import Particle
+from apa.records.session import Ledger
 from apa.records.slate import Slate
 from apa.store.slates import Arguments, Reservation
 from tests.apa.store.world import LONG_S, SHORT_S, World, a_slate, an_answer, particles_of
@@ -314,7 +315,7 @@ def test_with_the_budget_spent_a_slate_is_served_and_asks_nothing(world: World) 
     assert world.slates.reserve("s1", slate.request_id, "x", 4, LONG_S).replay == slate
     with pytest.raises(FailedPrecondition):
         world.answer(slate, 0)
-    assert world.totals().model_dump() == {"spent": 10, "reserved": 0, "round_index": 2, "num_events": 10}
+    assert world.totals() == Ledger(spent=10, round_index=2, num_events=10)
 
 
 def test_particles_that_were_never_shown_are_not_found(world: World) -> None:

@@ -10,17 +10,18 @@ from apa.errors import DataLoss, InvalidArgument, NotFound
 from apa.records.session import SurrogateVersion
 from apa.store.due import DueStore, Lease
 from apa.store.surrogates import KEPT_VERSIONS, SurrogateStore
+from tests.apa.store.world import World
 from tests.waiting import wait_until
 
 
 @pytest.fixture
-def store(redis_client: redis.Redis) -> SurrogateStore:
-    return SurrogateStore(redis_client)
+def store(world: World) -> SurrogateStore:
+    return SurrogateStore(world.client)
 
 
 @pytest.fixture
-def due(redis_client: redis.Redis) -> DueStore:
-    return DueStore(redis_client)
+def due(world: World) -> DueStore:
+    return world.due
 
 
 def a_lease(due: DueStore) -> Lease:
@@ -139,7 +140,7 @@ def test_the_newest_versions_stay_and_the_artifacts_of_older_ones_go(
 
     kept = published[: -KEPT_VERSIONS - 1 : -1]
     assert store.versions("s1") == [version for version, _ in kept]
-    blobs = {key.decode() for key in redis_client.scan_iter("*blob*")}
+    blobs = {key.decode() for key in redis_client.scan_iter("*:blob:*")}
     assert blobs == {keys.surrogate_blob("s1", version.version) for version, _ in kept}
     with pytest.raises(NotFound):
         store.blob("s1", published[0][0].version)

@@ -73,6 +73,7 @@ class World:
     client: redis.Redis
     budget: int = 10
     late_answers_s: float = 0.0
+    user_id: str = "anonymous"
     numbers: itertools.count[int] = field(default_factory=itertools.count)
 
     def __post_init__(self) -> None:
@@ -80,7 +81,7 @@ class World:
         self.slates = SlateStore(self.client, late_answers_s=self.late_answers_s)
         self.ledger = FeedbackLedger(self.client)
         self.due = DueStore(self.client)
-        self.sessions.create(a_session(budget=self.budget))
+        self.sessions.create(a_session(budget=self.budget, user_id=self.user_id))
 
     def totals(self) -> Ledger:
         return self.sessions.ledger("s1")
