@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -15,9 +16,11 @@ import grpc
 from apa.metrics import FeedbackMetrics
 from apa.pb import feedback_pb2, feedback_pb2_grpc
 from apa.prior_folders import list_priors, read_card
+from apa.records.erased import Erased
 from apa.records.feedback import Feedback
 from apa.records.session import Session, SessionConfig
 from apa.records.shown import SessionView
+from apa.wire.erased import erased_to_pb
 from apa.wire.sessions import config_from_pb, session_to_pb, surrogate_to_pb
 from feedback_service import batch, ingest
 from feedback_service.hints import Hints
@@ -25,8 +28,11 @@ from feedback_service.ingest import Limits
 from feedback_service.stores import Stores
 
 DEFAULT_PAGE_SIZE = 100
+DEFAULT_TENANT: str = Session.model_fields["tenant"].default
 
 _R = TypeVar("_R")
+
+logger = logging.getLogger(__name__)
 
 
 class FeedbackServicer(feedback_pb2_grpc.FeedbackServiceServicer):
@@ -89,6 +95,33 @@ class FeedbackServicer(feedback_pb2_grpc.FeedbackServiceServicer):
         versions = await self._in_thread(self._stores.surrogates.versions, request.session_id)
         return feedback_pb2.ListSurrogatesResponse(surrogates=[surrogate_to_pb(one) for one in versions])
 
+    async def RollbackSurrogate(
+        self, request: feedback_pb2.RollbackSurrogateRequest, context: Any
+    ) -> feedback_pb2.RollbackSurrogateResponse:
+        await self._in_thread(self._stores.surrogates.pin, request.session_id, request.version)
+        view = await self._in_thread(self._view, request.session_id)
+        return feedback_pb2.RollbackSurrogateResponse(session=session_to_pb(view))
+
+    async def ReleaseSurrogate(
+        self, request: feedback_pb2.ReleaseSurrogateRequest, context: Any
+    ) -> feedback_pb2.ReleaseSurrogateResponse:
+        await self._in_thread(self._stores.surrogates.release, request.session_id)
+        view = await self._in_thread(self._view, request.session_id)
+        return feedback_pb2.ReleaseSurrogateResponse(session=session_to_pb(view))
+
+    async def CloseSession(
+        self, request: feedback_pb2.CloseSessionRequest, context: Any
+    ) -> feedback_pb2.CloseSessionResponse:
+        await self._in_thread(self._stores.sessions.close, request.session_id)
+        view = await self._in_thread(self._view, request.session_id)
+        return feedback_pb2.CloseSessionResponse(session=session_to_pb(view))
+
+    async def DeleteUser(
+        self, request: feedback_pb2.DeleteUserRequest, context: Any
+    ) -> feedback_pb2.DeleteUserResponse:
+        erased = await self._in_thread(self._erase, request.tenant or DEFAULT_TENANT, request.user_id)
+        return erased_to_pb(erased)
+
     async def RecordFeedback(
         self, request: feedback_pb2.RecordFeedbackRequest, context: Any
     ) -> feedback_pb2.RecordFeedbackResponse:
@@ -111,6 +144,12 @@ class FeedbackServicer(feedback_pb2_grpc.FeedbackServiceServicer):
         priors = list_priors(self._prior_folders)
         ingest.check_known(config, priors)
         ingest.check_prior(config, read_card(priors[config.prior]))
+
+    def _erase(self, tenant: str, user_id: str) -> Erased:
+        erased = self._stores.erasure.user(tenant, user_id)
+        if erased and not self._stores.erasure.rewrite_log():
+            logger.warning("a user was deleted, and Redis does not rewrite its append-only file now")
+        return erased
 
     def _view(self, session_id: str) -> SessionView:
         return self._stores.view(self._stores.sessions.get(session_id))

@@ -8,6 +8,7 @@ from typing import Self
 from apa.records.session import Session
 from apa.records.shown import SessionView
 from apa.store.connection import Client
+from apa.store.erasure import Erasure
 from apa.store.ledger import FeedbackLedger
 from apa.store.sessions import SessionStore
 from apa.store.stored import unknown_session
@@ -21,10 +22,17 @@ class Stores:
     ledger: FeedbackLedger
     surrogates: SurrogateStore
     views: SessionViews
+    erasure: Erasure
 
     @classmethod
     def of(cls, client: Client) -> Self:
-        return cls(SessionStore(client), FeedbackLedger(client), SurrogateStore(client), SessionViews(client))
+        return cls(
+            SessionStore(client),
+            FeedbackLedger(client),
+            SurrogateStore(client),
+            SessionViews(client),
+            Erasure(client),
+        )
 
     def view(self, session: Session) -> SessionView:
         """Raises NotFound when the session is gone by now."""

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from apa import __version__
-from apa.cli import prior, session
+from apa.cli import prior, session, user
 from apa.cli.feedback import feedback
 from apa.cli.sample import sample
 from apa.cli.stack import demo, up
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 app.add_typer(prior.app, name="prior")
 app.add_typer(session.app, name="session")
+app.add_typer(user.app, name="user")
 app.command()(up)
 app.command(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}

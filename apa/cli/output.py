@@ -49,7 +49,8 @@ def session_json(view: SessionView) -> dict[str, Any]:
     session = view.session.model_dump(mode="json", exclude={"schema_version"})
     ledger = view.ledger.model_dump(mode="json")
     surrogate = view.surrogate.model_dump(mode="json") if view.surrogate else None
-    return session | ledger | {"remaining": view.remaining, "surrogate": surrogate}
+    more = {"remaining": view.remaining, "surrogate": surrogate, "pinned_version": view.pinned_version}
+    return session | ledger | more
 
 
 def sample_json(result: SampleResult, items: Sequence[CatalogueItem] | None = None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`apa session`: create, show, list."""
+"""`apa session`: create, show, list, close, and which version of its surrogate steers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from apa.cli.ranges import between, default
 from apa.client import SessionView
 from apa.records.session import USUAL_POLICY, PolicyName, Session, SessionConfig, SurrogateFamily
 
-app = typer.Typer(no_args_is_help=True, help="Sessions: create, show, list.")
+app = typer.Typer(no_args_is_help=True, help="Sessions: create, show, list, close, roll back.")
 
 
 @app.command()
@@ -85,7 +85,7 @@ def show(
     """Show a session: its settings, its budget, its surrogate."""
     with connect(feedback=feedback) as apa:
         view = apa.get_session(session)
-    print_json(session_json(view)) if as_json else print_pairs(_pairs(view))
+    _shown(view, as_json)
 
 
 @app.command("list")
@@ -106,6 +106,44 @@ def list_(
     print_table(["session", "user", "prior", *numbers], [_row(view) for view in views], right=numbers)
 
 
+@app.command()
+def close(
+    session: Annotated[str, typer.Argument(help="Id of the session.")],
+    feedback: Feedback = "",
+    as_json: Json = False,
+) -> None:
+    """End a session: no more slates, no more answers. Harmless when repeated."""
+    with connect(feedback=feedback) as apa:
+        _shown(apa.close_session(session), as_json)
+
+
+@app.command()
+def rollback(
+    session: Annotated[str, typer.Argument(help="Id of the session.")],
+    version: Annotated[str, typer.Argument(help="A kept version; a wrong one names those that are kept.")],
+    feedback: Feedback = "",
+    as_json: Json = False,
+) -> None:
+    """Let an earlier version of the surrogate steer, whatever is learnt meanwhile, until `release`."""
+    with connect(feedback=feedback) as apa:
+        _shown(apa.rollback_surrogate(session, version), as_json)
+
+
+@app.command()
+def release(
+    session: Annotated[str, typer.Argument(help="Id of the session.")],
+    feedback: Feedback = "",
+    as_json: Json = False,
+) -> None:
+    """End a rollback: the newest version of the surrogate steers again."""
+    with connect(feedback=feedback) as apa:
+        _shown(apa.release_surrogate(session), as_json)
+
+
+def _shown(view: SessionView, as_json: bool) -> None:
+    print_json(session_json(view)) if as_json else print_pairs(_pairs(view))
+
+
 def _row(view: SessionView) -> tuple[object, ...]:
     totals = (view.config.budget, view.spent, view.ledger.reserved, free(view))
     return view.session_id, view.session.user_id, view.config.prior, *totals
@@ -113,7 +151,6 @@ def _row(view: SessionView) -> tuple[object, ...]:
 
 def _pairs(view: SessionView) -> dict[str, object]:
     config, surrogate = view.config, view.surrogate
-    created = datetime.fromtimestamp(view.session.created_at, UTC)
     trained = (
         f"{surrogate.version}, trained on {surrogate.trained_events} answers" if surrogate else "none yet"
     )
@@ -121,11 +158,17 @@ def _pairs(view: SessionView) -> dict[str, object]:
         "session": view.session_id,
         "user": view.session.user_id,
         "tenant": view.session.tenant,
-        "created": f"{created:%Y-%m-%d %H:%M:%S} UTC",
+        "created": _utc(view.session.created_at),
         "prior": config.prior,
         "shown": f"{config.particles_per_round} of {config.num_particles} particles a round",
         "policy": f"{config.policy} on a {config.surrogate} surrogate",
         "answers": answers(view),
         "rounds": view.ledger.round_index,
         "surrogate": trained,
+        **({"steered by": f"{view.pinned_version}, until it is released"} if view.pinned_version else {}),
+        **({"closed": _utc(view.ledger.closed_at)} if view.ledger.closed_at is not None else {}),
     }
+
+
+def _utc(unix_s: float) -> str:
+    return f"{datetime.fromtimestamp(unix_s, UTC):%Y-%m-%d %H:%M:%S} UTC"

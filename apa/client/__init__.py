@@ -6,6 +6,7 @@ Everything it returns is plain data with numpy arrays; everything it raises is o
 from apa.client.asynchronous import AsyncClient
 from apa.client.blocking import Client
 from apa.client.results import Particles, SampleResult
+from apa.records.erased import Erased
 from apa.records.feedback import Acknowledgement, Feedback, ScalarAnswer
 from apa.records.run_events import Finished, ParticleChunk, Preview, Progress, RunEvent, Started
 from apa.records.sampling import SamplingOverrides
@@ -19,6 +20,7 @@ __all__ = [
     "AsyncClient",
     "CatalogueItem",
     "Client",
+    "Erased",
     "Feedback",
     "FeedbackResult",
     "Finished",

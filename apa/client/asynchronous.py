@@ -18,11 +18,13 @@ from apa.client.requests import Answers, Sampling
 from apa.client.results import EventReader, SampleResult, collect, raise_failed, raise_refused, refit_late
 from apa.client.retries import Retries, refit_poll_s
 from apa.pb import feedback_pb2_grpc, sampler_pb2, sampler_pb2_grpc
+from apa.records.erased import Erased
 from apa.records.run_events import RunEvent
 from apa.records.session import SurrogateVersion
 from apa.records.shown import SessionView
 from apa.rpc.call_errors import from_rpc_error
 from apa.rpc.options import MAX_MESSAGE_BYTES, client_options
+from apa.wire.erased import erased_from_pb
 from apa.wire.feedback import FeedbackResult, result_from_pb
 from apa.wire.prior_cards import LoadedPrior, prior_from_pb
 from apa.wire.sessions import session_from_pb, surrogate_from_pb
@@ -224,6 +226,33 @@ class AsyncClient:
         request = requests.list_surrogates(session_id)
         response = await self._call(self._feedback.ListSurrogates, request, timeout_s)
         return [surrogate_from_pb(version) for version in response.surrogates]
+
+    async def rollback_surrogate(
+        self, session_id: str, version: str, *, timeout_s: float | None = None
+    ) -> SessionView:
+        """See `Client.rollback_surrogate`."""
+        request = requests.rollback_surrogate(session_id, version)
+        response = await self._call(self._feedback.RollbackSurrogate, request, timeout_s)
+        return session_from_pb(response.session)
+
+    async def release_surrogate(self, session_id: str, *, timeout_s: float | None = None) -> SessionView:
+        """See `Client.release_surrogate`."""
+        request = requests.release_surrogate(session_id)
+        response = await self._call(self._feedback.ReleaseSurrogate, request, timeout_s)
+        return session_from_pb(response.session)
+
+    async def close_session(self, session_id: str, *, timeout_s: float | None = None) -> SessionView:
+        """See `Client.close_session`."""
+        request = requests.close_session(session_id)
+        response = await self._call(self._feedback.CloseSession, request, timeout_s)
+        return session_from_pb(response.session)
+
+    async def delete_user(
+        self, user_id: str, *, tenant: str | None = None, timeout_s: float | None = None
+    ) -> Erased:
+        """See `Client.delete_user`."""
+        request = requests.delete_user(user_id, tenant)
+        return erased_from_pb(await self._call(self._feedback.DeleteUser, request, timeout_s))
 
     async def _stream(self, request: Any, timeout_s: float | None) -> AsyncIterator[RunEvent]:
         limit_s = self._timeout_s if timeout_s is None else timeout_s

@@ -16,11 +16,13 @@ from apa.client.requests import Answers, Sampling
 from apa.client.results import EventReader, SampleResult, collect, raise_failed, raise_refused, refit_late
 from apa.client.retries import Retries, refit_poll_s
 from apa.pb import feedback_pb2_grpc, sampler_pb2, sampler_pb2_grpc
+from apa.records.erased import Erased
 from apa.records.run_events import RunEvent
 from apa.records.session import SurrogateVersion
 from apa.records.shown import SessionView
 from apa.rpc.call_errors import from_rpc_error
 from apa.rpc.options import MAX_MESSAGE_BYTES, client_options
+from apa.wire.erased import erased_from_pb
 from apa.wire.feedback import FeedbackResult, result_from_pb
 from apa.wire.prior_cards import LoadedPrior, prior_from_pb
 from apa.wire.sessions import session_from_pb, surrogate_from_pb
@@ -291,6 +293,48 @@ class Client:
         request = requests.list_surrogates(session_id)
         response = self._call(self._feedback.ListSurrogates, request, timeout_s)
         return [surrogate_from_pb(version) for version in response.surrogates]
+
+    def rollback_surrogate(
+        self, session_id: str, version: str, *, timeout_s: float | None = None
+    ) -> SessionView:
+        """Lets a kept version steer, whatever is published after it, until it is released.
+
+        Answers go on being learnt from: `is_fitted` speaks of the newest version, not of the one that steers.
+
+        Args:
+            version: one of `list_surrogates`; it is kept for as long as it steers.
+
+        Raises:
+            NotFound: no such session; no such version, and the error names those that are kept.
+        """
+        request = requests.rollback_surrogate(session_id, version)
+        response = self._call(self._feedback.RollbackSurrogate, request, timeout_s)
+        return session_from_pb(response.session)
+
+    def release_surrogate(self, session_id: str, *, timeout_s: float | None = None) -> SessionView:
+        """Ends a rollback: the newest version steers again. Raises NotFound."""
+        request = requests.release_surrogate(session_id)
+        response = self._call(self._feedback.ReleaseSurrogate, request, timeout_s)
+        return session_from_pb(response.session)
+
+    def close_session(self, session_id: str, *, timeout_s: float | None = None) -> SessionView:
+        """Ends a session: no more slates, no more answers. What it has learnt stays. Raises NotFound."""
+        request = requests.close_session(session_id)
+        response = self._call(self._feedback.CloseSession, request, timeout_s)
+        return session_from_pb(response.session)
+
+    def delete_user(
+        self, user_id: str, *, tenant: str | None = None, timeout_s: float | None = None
+    ) -> Erased:
+        """Removes everything of a user, and says how much that was; of an unknown user nothing.
+
+        A call that repeated itself after a lost connection counts what the first attempt had left.
+
+        Raises:
+            InvalidArgument: an empty `user_id`.
+        """
+        request = requests.delete_user(user_id, tenant)
+        return erased_from_pb(self._call(self._feedback.DeleteUser, request, timeout_s))
 
     def _stream(self, request: Any, timeout_s: float | None) -> Iterator[RunEvent]:
         try:

@@ -66,6 +66,26 @@ def list_surrogates(session_id: str) -> feedback_pb2.ListSurrogatesRequest:
     return feedback_pb2.ListSurrogatesRequest(session_id=some_text(session_id, field="session_id"))
 
 
+def rollback_surrogate(session_id: str, version: str) -> feedback_pb2.RollbackSurrogateRequest:
+    return feedback_pb2.RollbackSurrogateRequest(
+        session_id=some_text(session_id, field="session_id"), version=some_text(version, field="version")
+    )
+
+
+def release_surrogate(session_id: str) -> feedback_pb2.ReleaseSurrogateRequest:
+    return feedback_pb2.ReleaseSurrogateRequest(session_id=some_text(session_id, field="session_id"))
+
+
+def close_session(session_id: str) -> feedback_pb2.CloseSessionRequest:
+    return feedback_pb2.CloseSessionRequest(session_id=some_text(session_id, field="session_id"))
+
+
+def delete_user(user_id: str, tenant: str | None) -> feedback_pb2.DeleteUserRequest:
+    return feedback_pb2.DeleteUserRequest(
+        tenant=text(tenant, field="tenant"), user_id=some_text(user_id, field="user_id")
+    )
+
+
 def sample(
     session_id: str | None,
     *,

@@ -109,6 +109,8 @@ def session_to_pb(view: SessionView) -> common_pb2.Session:
         num_events=ledger.num_events,
         surrogate=surrogate_to_pb(view.surrogate) if view.surrogate is not None else None,
         refit_failure=failure_to_pb(view.refit_failure) if view.refit_failure is not None else None,
+        closed_at=time_to_pb(ledger.closed_at) if ledger.closed_at is not None else None,
+        pinned_version=view.pinned_version,
     )
 
 
@@ -125,10 +127,12 @@ def session_from_pb(session: common_pb2.Session) -> SessionView:
         reserved=session.reserved,
         round_index=session.round_index,
         num_events=session.num_events,
+        closed_at=time_from_pb(session.closed_at) if session.HasField("closed_at") else None,
     )
     surrogate = surrogate_from_pb(session.surrogate) if session.HasField("surrogate") else None
     failure = failure_from_pb(session.refit_failure) if session.HasField("refit_failure") else None
-    return SessionView(validated(Session, given, field="session"), ledger, surrogate, failure)
+    record = validated(Session, given, field="session")
+    return SessionView(record, ledger, surrogate, failure, session.pinned_version)
 
 
 def _feedback_kind(kind: int, field: str) -> FeedbackKindName:
