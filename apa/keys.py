@@ -42,7 +42,7 @@ def sessions(shard: int) -> str:
 
 
 def ledger(session_id: str) -> str:
-    """Hash: budget, spent, reserved, round_index, num_events."""
+    """Hash: budget, spent, reserved, round_index, num_events; kind and raters where a session names them."""
     return _of(session_id, "ledger")
 
 
@@ -52,12 +52,14 @@ def events(session_id: str) -> str:
 
 
 def receipts(session_id: str) -> str:
-    """Hash: feedback id -> digest of its payload, its sequence, and what was spent after it."""
+    """Hash: feedback id -> digest of its payload, its sequence, what was spent after it, and the id of the
+    answer that replaced it."""
     return _of(session_id, "receipts")
 
 
 def answered(session_id: str) -> str:
-    """Hash: particle id -> feedback id of its answer."""
+    """Hash: subject of an answer, e.g. a particle id -> feedback id of the answer that holds; a default
+    reward's after a "~"."""
     return _of(session_id, "answered")
 
 

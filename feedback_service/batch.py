@@ -39,6 +39,11 @@ def results(
     return [_result(event.feedback_id, outcome) for event, outcome in zip(events, found, strict=True)]
 
 
+def kind(event: feedback_pb2.FeedbackEvent) -> str:
+    """The kind of an event's answer as a metric's label; "none" where it has none."""
+    return event.WhichOneof("answer") or "none"
+
+
 def label(outcome: Outcome) -> str:
     """The outcome as a metric's label: accepted, duplicate, or the error's name, e.g. not_found."""
     if isinstance(outcome, Acknowledgement):

@@ -130,8 +130,8 @@ class FeedbackServicer(feedback_pb2_grpc.FeedbackServiceServicer):
         readable = [one for one in given if isinstance(one, Feedback)]
         recorded = await self._in_thread(self._stores.ledger.record_many, readable)
         outcomes = batch.outcomes(given, recorded)
-        for outcome in outcomes:
-            self._metrics.feedback.labels("scalar", batch.label(outcome)).inc()
+        for event, outcome in zip(request.events, outcomes, strict=True):
+            self._metrics.feedback.labels(batch.kind(event), batch.label(outcome)).inc()
         self._hints.send(batch.newly_accepted(given, outcomes))
         return feedback_pb2.RecordFeedbackResponse(results=batch.results(request.events, outcomes))
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from apa.errors import InvalidArgument
 from apa.priors.base import Prior
+from apa.records.asking import shown_for
 from apa.records.sampling import SamplingConfig, SamplingOverrides
 from apa.records.session import Session, SurrogateVersion
 from apa.store.slates import Reservation
@@ -72,10 +73,10 @@ class Job:
 
     @property
     def num_shown(self) -> int:
-        """Particles of the slate: what it asks, or k once the budget is spent."""
+        """Particles of the slate: as many as it asks about, or k once the budget is spent."""
         if self.session is None or self.reservation is None:
             return 0
-        return self.reservation.asked or self.session.config.particles_per_round
+        return shown_for(self.session.config, self.reservation.asked)
 
 
 def check_target(call: SampleCall) -> None:

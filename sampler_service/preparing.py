@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from apa.errors import ApaError, FailedPrecondition, Unavailable
 from apa.priors.base import Prior
+from apa.records.asking import answers_to
 from apa.records.session import Session
 from apa.store.due import DueStore
 from apa.store.sessions import SessionStore
@@ -96,7 +97,7 @@ class Preparing:
             session.session_id,
             call.request_id,
             secrets.token_hex(8),
-            session.config.particles_per_round,
+            answers_to(session.config, session.config.particles_per_round),
             self.settings.reservation_lifetime_s,
             call.arguments,
         )

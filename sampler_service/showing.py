@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import secrets
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from apa.priors.base import Prior
+from apa.records.asking import answers_to, total_rounds
 from apa.records.particle import Particle
 from apa.records.shown import ShownItem, ShownSlate
 from apa.records.slate import Slate, SlateItem
@@ -85,7 +85,7 @@ def choose(job: Job, population: Population, pool: Pool, prediction: Prediction)
     )
     generator = torch.Generator().manual_seed(population.seed)
     assert job.reservation is not None
-    at = Round(job.reservation.round_index, math.ceil(config.budget / config.particles_per_round))
+    at = Round(job.reservation.round_index, total_rounds(config))
     return POLICIES[config.policy](candidates, job.num_shown, at, generator)
 
 
@@ -120,7 +120,7 @@ def make_slate(
         items=items,
         round_index=job.reservation.round_index,
         # Fewer distinct particles than wanted: a shorter slate asks less.
-        asked=min(job.reservation.asked, len(items)),
+        asked=min(job.reservation.asked, answers_to(job.session.config, len(items))),
         surrogate_version=job.surrogate_version,
         created_at=now,
         expires_at=now + lifetime_s,

@@ -20,7 +20,7 @@ def pytest_configure() -> None:
     # A shell starts background jobs with Ctrl-C ignored, and children inherit that: some tests send it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # How long an example takes says how busy the machine is.
-    settings.register_profile("untimed")
+    settings.register_profile("untimed", deadline=None)
     settings.load_profile("untimed")
 
 

@@ -12,8 +12,6 @@ import time
 import zlib
 from typing import Literal
 
-import torch
-
 from apa.errors import ApaError, DataLoss, Internal, Unavailable
 from apa.metrics import TrainerMetrics
 from apa.priors.base import Prior
@@ -24,7 +22,6 @@ from apa.surrogates import load
 from trainer_worker import gate
 from trainer_worker.dataset import dataset, particle_ids
 from trainer_worker.fit import FeatureCache, fit
-from trainer_worker.observations import Observations
 from trainer_worker.publish import publish
 from trainer_worker.shelf import PriorShelf, Shelved
 from trainer_worker.stores import Stores
@@ -103,8 +100,7 @@ class Refitter:
         prior, transport = shelved
         answers = [event.feedback for event in events]
         particles = self._stores.slates.particles(session.session_id, particle_ids(answers))
-        data = dataset(answers, particles, prior.data_shape)
-        observations = Observations.scalar(torch.from_numpy(data.x), torch.from_numpy(data.rewards))
+        observations = dataset(answers, particles, prior.data_shape, session.config)
         family = session.config.surrogate
         seed = _seed_of(session.session_id)
         blob = fit(family, prior, observations, seed, self._cache, transport).to_bytes()

@@ -11,6 +11,7 @@ from apa.errors import InvalidArgument
 
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.:-]*$"
 ID_IN_WORDS = "letters, digits and _ . : -, the first a letter or a digit"
+ID_OR_NONE_PATTERN = r"^([A-Za-z0-9][A-Za-z0-9_.:-]*)?$"
 
 MAX_TEXT = 256
 TEXT_IN_WORDS = f"1 to {MAX_TEXT} characters, none of them a control character or a line break"

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from apa.records.feedback import MAX_REWARD
 from apa.records.ids import ID_PATTERN
 from apa.records.sampling import SamplingOverrides
 
 PolicyName = Literal["ucb", "epsilon_greedy"]
 SurrogateFamily = Literal["linear", "cnn"]
 FeedbackKindName = Literal["scalar", "binary", "pairwise", "ranking"]
+AggregationName = Literal["mean", "max", "least_misery"]
+RefitOnName = Literal["all", "round"]
+RaterName = Annotated[str, Field(pattern=ID_PATTERN, max_length=64)]
 
 MAX_PARTICLES = 4096
+MAX_RATERS = 64
+MAX_WAIT_S = 365 * 86400.0
+COMPARING: tuple[FeedbackKindName, ...] = ("pairwise", "ranking")
+"""Kinds of answers that only order items."""
 
 USUAL_POLICY: dict[str, PolicyName] = {"linear": "ucb", "cnn": "epsilon_greedy"}
 """The policy of a session that names none: optimism needs a surrogate that knows what it does not know."""
@@ -27,14 +35,26 @@ class SessionConfig(BaseModel):
     prior: str = Field(min_length=1, max_length=64)
     budget: int = Field(ge=1, le=1_000_000)
     """B, in answers."""
+    feedback_kind: FeedbackKindName = "scalar"
     num_particles: int = Field(default=32, ge=1, le=MAX_PARTICLES)
     """N."""
     particles_per_round: int = Field(default=8, ge=1, le=MAX_PARTICLES, validate_default=True)
     """k, at most N."""
     surrogate: SurrogateFamily = "linear"
     policy: PolicyName = "ucb"
-    feedback_kind: FeedbackKindName = "scalar"
     sampling: SamplingOverrides = SamplingOverrides()
+    raters: tuple[RaterName, ...] = Field(default=(), max_length=MAX_RATERS)
+    """Who answers, each for itself; nobody but the user when empty."""
+    aggregation: AggregationName = "mean"
+    """How the answers of several raters about one item become what is learnt of it."""
+    answer_wait_s: float | None = Field(default=None, gt=0.0, le=MAX_WAIT_S, allow_inf_nan=False)
+    """How long a slate waits for its answers; None for the service's own limit."""
+    default_reward: float | None = Field(default=None, ge=-MAX_REWARD, le=MAX_REWARD, allow_inf_nan=False)
+    """What every answer that did not come in that time is taken to be; None takes nothing for granted."""
+    warm_start: bool = True
+    """Whether the first round may use what other users of the prior have taught."""
+    refit_on: RefitOnName = "all"
+    """Which answers a refit learns from; "round": those since the surrogate before, whose network goes on."""
 
     @model_validator(mode="before")
     @classmethod
@@ -51,7 +71,46 @@ class SessionConfig(BaseModel):
         n = info.data.get("num_particles", k)
         if k > n:
             raise ValueError(f"at most {n}, as many as num_particles")
+        kind = info.data.get("feedback_kind")
+        if kind in COMPARING and k < 2:
+            raise ValueError(f"at least 2 for {kind} answers")
         return k
+
+    @field_validator("raters")
+    @classmethod
+    def _each_once(cls, raters: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(raters)) < len(raters):
+            raise ValueError("each name once")
+        return raters
+
+    @field_validator("aggregation")
+    @classmethod
+    def _of_values(cls, aggregation: AggregationName, info: ValidationInfo) -> AggregationName:
+        kind = info.data.get("feedback_kind")
+        if aggregation != "mean" and kind in COMPARING:
+            raise ValueError(f"mean: {kind} answers have no largest or least")
+        return aggregation
+
+    @field_validator("default_reward")
+    @classmethod
+    def _waited_for(cls, reward: float | None, info: ValidationInfo) -> float | None:
+        if reward is None:
+            return None
+        if info.data.get("answer_wait_s", 1.0) is None:
+            raise ValueError("none without answer_wait_s")
+        kind = info.data.get("feedback_kind")
+        if kind in COMPARING:
+            raise ValueError(f"none with {kind} answers")
+        if kind == "binary" and reward not in (0.0, 1.0):
+            raise ValueError("0 or 1 with binary answers")
+        return reward
+
+    @field_validator("refit_on")
+    @classmethod
+    def _by_a_network(cls, refit_on: RefitOnName, info: ValidationInfo) -> RefitOnName:
+        if refit_on == "round" and info.data.get("surrogate", "cnn") != "cnn":
+            raise ValueError("all, unless the surrogate is cnn: only its network goes on training")
+        return refit_on
 
 
 class Session(BaseModel):

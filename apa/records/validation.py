@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from apa.errors import InvalidArgument
-from apa.records.ids import ID_IN_WORDS, ID_PATTERN
+from apa.records.ids import ID_IN_WORDS, ID_OR_NONE_PATTERN, ID_PATTERN
 
 Model = TypeVar("Model", bound=BaseModel)
 
-PATTERNS_IN_WORDS = {ID_PATTERN: ID_IN_WORDS}
+PATTERNS_IN_WORDS = {ID_PATTERN: ID_IN_WORDS, ID_OR_NONE_PATTERN: f"{ID_IN_WORDS}, or nothing"}
 MAX_FOUND = 120
 """Characters of a refused value that an error repeats."""
 

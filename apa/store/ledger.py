@@ -9,11 +9,12 @@ from collections.abc import Sequence
 import redis
 
 from apa import keys
-from apa.errors import AlreadyExists, ApaError, FailedPrecondition, NotFound
+from apa.errors import ApaError
 from apa.records.feedback import Acknowledgement, Event, Feedback
 from apa.store.connection import guarded, unavailable
 from apa.store.lua import budget_keys, budget_script, text
-from apa.store.stored import closed_session, loaded, unknown_session
+from apa.store.refusals import refusal
+from apa.store.stored import loaded
 
 
 class FeedbackLedger:
@@ -23,15 +24,20 @@ class FeedbackLedger:
 
     @guarded
     def record(self, feedback: Feedback) -> Acknowledgement:
-        """Accepts one answer: appended, counted, its particle and slate kept for good, its session due.
+        """Accepts one answer: appended, counted, its particles and slates kept for good, its session due.
 
         The same feedback again gives the same acknowledgement, as a duplicate, also once the budget is spent.
+        It is paid for by what the slate of its first particle reserves, and beyond that by what is free; a
+        correction, and what takes the place of a default reward, cost nothing.
 
         Raises:
-            NotFound: no such session; a particle that was never shown in it, or has expired.
-            AlreadyExists: the feedback id has another payload, or the particle has another answer.
-            FailedPrecondition: the budget is spent, or what is left is reserved by open slates; the session
-                is closed.
+            NotFound: no such session; a particle that was never shown in it, or has expired; nothing that
+                `supersedes` names.
+            InvalidArgument: another kind than the session's, a rater whom it does not have, or a correction
+                of something else.
+            AlreadyExists: the feedback id has another payload, or the subject has another answer.
+            FailedPrecondition: the budget is spent, or what is left is reserved by open slates; or what
+                `supersedes` names was replaced before; or the session is closed.
         """
         result = _result(feedback, self._call(feedback, self._client))
         if isinstance(result, ApaError):
@@ -41,11 +47,7 @@ class FeedbackLedger:
     @guarded
     def record_many(self, batch: Sequence[Feedback]) -> list[Acknowledgement | ApaError]:
         """One result for each, in order, in one round trip; one that is refused does not touch the others."""
-        pipeline = self._client.pipeline(transaction=False)
-        for feedback in batch:
-            self._call(feedback, pipeline)
-        replies = pipeline.execute(raise_on_error=False)
-        return [_result(feedback, reply) for feedback, reply in zip(batch, replies, strict=True)]
+        return self._in_one_trip(batch, defaulted=False)
 
     def events(self, session_id: str, start: int = 0) -> list[Feedback]:
         """Accepted answers in order, without the first `start`; none for an unknown session."""
@@ -57,23 +59,44 @@ class FeedbackLedger:
         raw = self._client.lrange(keys.events(session_id), start, -1)
         return [loaded(Event, event) for event in raw]
 
-    def _call(self, feedback: Feedback, client: redis.Redis) -> object:
-        session_id, particle_id = feedback.session_id, feedback.answer.particle_id
+    @guarded
+    def record_defaults(self, batch: Sequence[Feedback]) -> list[Acknowledgement | ApaError]:
+        """Accepts default rewards, as `record_many` does answers, but for three things.
+
+        Each is paid for by its slate's reservation or not at all; AlreadyExists where there is an answer by
+        now; and a true answer that comes later takes its place at no cost.
+        """
+        return self._in_one_trip(batch, defaulted=True)
+
+    def _in_one_trip(self, batch: Sequence[Feedback], *, defaulted: bool) -> list[Acknowledgement | ApaError]:
+        pipeline = self._client.pipeline(transaction=False)
+        for feedback in batch:
+            self._call(feedback, pipeline, defaulted=defaulted)
+        replies = pipeline.execute(raise_on_error=False)
+        return [_result(feedback, reply) for feedback, reply in zip(batch, replies, strict=True)]
+
+    def _call(self, feedback: Feedback, client: redis.Redis, *, defaulted: bool = False) -> object:
+        session_id, answer = feedback.session_id, feedback.answer
         return self._script(
             keys=[
                 *budget_keys(session_id),
                 keys.receipts(session_id),
                 keys.answered(session_id),
                 keys.events(session_id),
-                keys.particle(session_id, particle_id),
                 keys.due(keys.shard_of(session_id)),
                 keys.passing_slates(session_id),
+                *(keys.particle(session_id, particle_id) for particle_id in answer.particle_ids),
             ],
             args=[
                 session_id,
                 feedback.feedback_id,
                 _digest(feedback),
-                particle_id,
+                answer.kind,
+                feedback.rater,
+                feedback.subject,
+                feedback.supersedes,
+                answer.cost,
+                int(defaulted),
                 feedback.model_dump_json(),
                 keys.slate(session_id, ""),
             ],
@@ -101,49 +124,4 @@ def _result(feedback: Feedback, reply: object) -> Acknowledgement | ApaError:
             spent=spent,
             remaining=remaining,
         )
-    return _refusal(text(status), feedback, found)
-
-
-def _refusal(status: str, feedback: Feedback, found: list[bytes]) -> ApaError:
-    particle_id = feedback.answer.particle_id
-    match status:
-        case "unknown_session":
-            return unknown_session(feedback.session_id)
-        case "unknown_particle":
-            return NotFound(
-                "no such particle, or it has expired",
-                field="particle_id",
-                expected="a particle that was shown in this session",
-                found=particle_id,
-            )
-        case "answered":
-            return AlreadyExists(
-                "the particle has an answer already",
-                field="particle_id",
-                expected="a particle without an answer",
-                found=f"{particle_id}, answered by {text(found[0])}",
-            )
-        case "changed":
-            return AlreadyExists(
-                "an answer that is recorded cannot be changed",
-                field="particle_id",
-                expected="the recorded answer again",
-                found=f"another answer for {particle_id}",
-            )
-        case "other_payload":
-            return AlreadyExists(
-                "the feedback id was used for another answer",
-                field="feedback_id",
-                expected="a new id, or the recorded answer again",
-                found=feedback.feedback_id,
-            )
-        case "closed":
-            return closed_session(feedback.session_id, int(found[0]) / 1000)
-        case _:
-            spent, reserved, budget = map(int, found)
-            return FailedPrecondition(
-                "no budget is left for this answer",
-                field="budget",
-                expected="an answer that an open slate asks for, or budget that nothing reserves",
-                found=f"{spent} spent and {reserved} reserved of {budget}",
-            )
+    return refusal(text(status), feedback, found)

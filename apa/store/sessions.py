@@ -6,7 +6,8 @@ import redis
 
 from apa import keys
 from apa.errors import AlreadyExists
-from apa.records.session import Ledger, Session
+from apa.records.feedback import OLDEST_KIND
+from apa.records.session import Ledger, Session, SessionConfig
 from apa.store import session_pages
 from apa.store.connection import guarded
 from apa.store.lua import budget_keys, budget_script, script, text
@@ -34,7 +35,12 @@ class SessionStore:
                 keys.ledger(session_id),
                 keys.sessions(keys.shard_of(session_id)),
             ],
-            args=[session.model_dump_json(), session.config.budget, session_pages.member(session)],
+            args=[
+                session.model_dump_json(),
+                session.config.budget,
+                session_pages.member(session),
+                *_asked(session.config),
+            ],
         )
         stored = loaded(Session, raw)
         if _contents(stored) != _contents(session):
@@ -103,6 +109,13 @@ def ledger_of(reply: list[bytes | int]) -> Ledger | None:
         num_events=num_events,
         closed_at=closed_ms / 1000 if closed_ms else None,
     )
+
+
+def _asked(config: SessionConfig) -> list[str]:
+    """What the ledger checks each answer by, as names and values. None for what the first release knew."""
+    kind = [] if config.feedback_kind == OLDEST_KIND else ["kind", config.feedback_kind]
+    # No name holds a space: each is found between two of them.
+    return kind + (["raters", f" {' '.join(config.raters)} "] if config.raters else [])
 
 
 def _contents(session: Session) -> dict[str, object]:

@@ -13,6 +13,7 @@ from apa import keys
 from apa.errors import AlreadyExists, ApaError, FailedPrecondition, InvalidArgument, NotFound, Unavailable
 from apa.records.ids import check_text
 from apa.records.particle import Particle
+from apa.records.session import MAX_RATERS
 from apa.records.slate import Slate
 from apa.store import particles
 from apa.store.connection import guarded
@@ -61,7 +62,7 @@ class SlateStore:
         lifetime_s: float,
         arguments: Arguments | None = None,
     ) -> Reservation:
-        """Reserves up to k answers for a slate that will be stored within `lifetime_s`.
+        """Reserves up to `k` answers for a slate that will be stored within `lifetime_s`.
 
         Args:
             arguments: what the request asks for by name, without what it leaves out. A request id stands for
@@ -111,7 +112,7 @@ class SlateStore:
         Raises:
             NotFound: the session was deleted meanwhile.
             FailedPrecondition: the reservation was released or has expired, or the session was closed.
-            InvalidArgument: the slate asks more than was reserved, or more than it shows.
+            InvalidArgument: the slate asks more than was reserved, or than raters can say of its items.
         """
         _check_items(slate, shown)
         stored = self._dated(slate)
@@ -205,8 +206,9 @@ def _check_items(slate: Slate, shown: Sequence[Particle]) -> None:
         )
     if any(particle.x.dtype != np.float32 for particle in shown):
         raise InvalidArgument("a particle has another dtype", field="particles.x", expected="float32")
-    if slate.asked > len(slate.items):
-        raise _asks_too_much(slate.asked, limit=len(slate.items))
+    # Each of its raters may be asked about each item.
+    if slate.asked > len(slate.items) * MAX_RATERS:
+        raise _asks_too_much(slate.asked, limit=len(slate.items) * MAX_RATERS)
 
 
 def _asks_too_much(asked: int, limit: int) -> InvalidArgument:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 from apa.errors import InvalidArgument
 from apa.pb import common_pb2
 from apa.records.session import (
+    AggregationName,
     FeedbackKindName,
     Ledger,
     RefitFailure,
+    RefitOnName,
     Session,
     SessionConfig,
     SurrogateVersion,
@@ -25,9 +28,19 @@ FEEDBACK_KINDS: dict[FeedbackKindName, common_pb2.FeedbackKind] = {
     "pairwise": common_pb2.FEEDBACK_KIND_PAIRWISE,
     "ranking": common_pb2.FEEDBACK_KIND_RANKING,
 }
-FEEDBACK_KIND_NAMES: dict[int, FeedbackKindName] = {code: name for name, code in FEEDBACK_KINDS.items()}
+AGGREGATIONS: dict[AggregationName, common_pb2.RaterAggregation] = {
+    "mean": common_pb2.RATER_AGGREGATION_MEAN,
+    "max": common_pb2.RATER_AGGREGATION_MAX,
+    "least_misery": common_pb2.RATER_AGGREGATION_LEAST_MISERY,
+}
+REFITS_ON: dict[RefitOnName, common_pb2.RefitOn] = {
+    "all": common_pb2.REFIT_ON_ALL,
+    "round": common_pb2.REFIT_ON_ROUND,
+}
 
-HAVE_DEFAULTS = ("particles_per_round", "num_particles", "policy", "surrogate")
+HAVE_DEFAULTS = ("particles_per_round", "num_particles", "policy", "surrogate", "raters")
+
+_Name = TypeVar("_Name", bound=str)
 
 
 def config_to_pb(config: SessionConfig) -> common_pb2.SessionConfig:
@@ -40,6 +53,12 @@ def config_to_pb(config: SessionConfig) -> common_pb2.SessionConfig:
         surrogate=config.surrogate,
         feedback_kind=FEEDBACK_KINDS[config.feedback_kind],
         sampling=options_to_pb(config.sampling),
+        raters=config.raters,
+        aggregation=AGGREGATIONS[config.aggregation],
+        answer_wait_seconds=config.answer_wait_s,
+        default_reward=config.default_reward,
+        warm_start=config.warm_start,
+        refit_on=REFITS_ON[config.refit_on],
     )
 
 
@@ -51,10 +70,26 @@ def config_from_pb(config: common_pb2.SessionConfig, *, field: str = "config") -
     """
     given: dict[str, Any] = {"prior": config.prior, "budget": config.budget}
     given |= {name: getattr(config, name) for name in HAVE_DEFAULTS if getattr(config, name)}
-    if config.feedback_kind:
-        given["feedback_kind"] = _feedback_kind(config.feedback_kind, f"{field}.feedback_kind")
+    given |= _named(config, field)
+    if config.HasField("answer_wait_seconds"):
+        given["answer_wait_s"] = config.answer_wait_seconds
+    for name in ("default_reward", "warm_start"):
+        if config.HasField(name):
+            given[name] = getattr(config, name)
     given["sampling"] = options_from_pb(config.sampling, field=f"{field}.sampling")
     return validated(SessionConfig, given, field=field)
+
+
+def _named(config: common_pb2.SessionConfig, field: str) -> dict[str, str]:
+    """What is chosen by an enum, without what is left out."""
+    given: dict[str, str] = {}
+    if config.feedback_kind:
+        given["feedback_kind"] = _name(config.feedback_kind, FEEDBACK_KINDS, f"{field}.feedback_kind")
+    if config.aggregation:
+        given["aggregation"] = _name(config.aggregation, AGGREGATIONS, f"{field}.aggregation")
+    if config.refit_on:
+        given["refit_on"] = _name(config.refit_on, REFITS_ON, f"{field}.refit_on")
+    return given
 
 
 def surrogate_to_pb(version: SurrogateVersion) -> common_pb2.SurrogateVersion:
@@ -135,8 +170,11 @@ def session_from_pb(session: common_pb2.Session) -> SessionView:
     return SessionView(record, ledger, surrogate, failure, session.pinned_version)
 
 
-def _feedback_kind(kind: int, field: str) -> FeedbackKindName:
-    if kind not in FEEDBACK_KIND_NAMES:
-        expected = "one of " + ", ".join(FEEDBACK_KINDS)
-        raise InvalidArgument("no such kind of feedback", field=field, expected=expected, found=str(kind))
-    return FEEDBACK_KIND_NAMES[kind]
+def _name(code: int, codes: Mapping[_Name, int], field: str) -> _Name:
+    """Raises InvalidArgument for a code of another release."""
+    for name, known in codes.items():
+        if known == code:
+            return name
+    raise InvalidArgument(
+        "no such choice", field=field, expected="one of " + ", ".join(codes), found=str(code)
+    )

@@ -33,7 +33,7 @@ class Round(NamedTuple):
 
     Attributes:
         step: slates already asked, at least 1: round 0 is the cold start.
-        total_steps: ceil(B / k).
+        total_steps: slates that the budget pays for; ceil(B / k) with an answer for each item.
     """
 
     step: int

@@ -23,6 +23,7 @@ from apa.pb import common_pb2, feedback_pb2
 from apa.records.ids import ID_IN_WORDS
 from apa.rpc.statuses import from_status
 from apa.store.surrogates import SurrogateStore
+from tests.apa.store.test_ledger import rewards
 from tests.apa.store.test_surrogates import fitted
 from tests.apa.store.world import World
 from tests.feedback_service.processes import MAX_MESSAGE_BYTES, Service, event, refused
@@ -177,12 +178,12 @@ def test_a_batch_has_a_result_for_each_answer_and_every_refusal_says_why(
         (AlreadyExists, "particle_id"),
         (AlreadyExists, "feedback_id"),
         (InvalidArgument, "events[6].feedback_id"),
-        (InvalidArgument, "events[7].scalar"),
+        (InvalidArgument, "events[7].answer"),
     ]
     assert all(error.expected for error in errors)
     assert [result.feedback_id for result in results][-2:] == ["empty", f"f-{two}"]
     assert (results[-1].sequence, results[-1].HasField("error")) == (2, False)
-    assert [kept.answer.reward for kept in world.ledger.events("s1")] == [1.0, 0.25]
+    assert rewards(world.ledger.events("s1")) == [1.0, 0.25]
 
 
 def test_after_the_budget_is_spent_answers_are_a_failed_precondition(

@@ -31,8 +31,11 @@ for _, slate_id in ipairs(redis.call('ZRANGE', KEYS[7], 0, -1)) do
   end
   slates = slates + drop(slate_prefix .. slate_id)
 end
-for _, particle_id in ipairs(redis.call('HKEYS', KEYS[5])) do
-  particles = particles + drop(particle_prefix .. particle_id)
+for _, subject in ipairs(redis.call('HKEYS', KEYS[5])) do
+  -- The particles of a comparison, and its rater, have a control character between them.
+  for particle_id in string.gmatch(subject, '[^\31]+') do
+    particles = particles + drop(particle_prefix .. particle_id)
+  end
 end
 for _, request_id in ipairs(redis.call('HVALS', KEYS[6])) do
   drop_request(request_id)

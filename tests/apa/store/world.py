@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import redis
 
-from apa.records.feedback import Acknowledgement, Feedback, ScalarAnswer
+from apa.records.feedback import Acknowledgement, Answer, Feedback, ScalarAnswer
 from apa.records.particle import Particle
 from apa.records.session import Ledger, Session, SessionConfig
 from apa.records.slate import Slate, SlateItem
@@ -21,9 +22,12 @@ LONG_S = 600.0
 SHORT_S = 0.05
 
 
-def a_session(session_id: str = "s1", budget: int = 10, **fields: object) -> Session:
-    config = SessionConfig(prior="fashion", budget=budget, particles_per_round=4)
-    return Session.model_validate({"session_id": session_id, "config": config, "created_at": 1.0} | fields)
+def a_session(
+    session_id: str = "s1", budget: int = 10, config: Mapping[str, object] | None = None, **fields: object
+) -> Session:
+    given = {"prior": "fashion", "budget": budget, "particles_per_round": 4, **(config or {})}
+    record = {"session_id": session_id, "config": SessionConfig.model_validate(given), "created_at": 1.0}
+    return Session.model_validate(record | fields)
 
 
 def a_slate(reservation: Reservation, num_items: int, request_id: str, lifetime_s: float = LONG_S) -> Slate:
@@ -74,6 +78,7 @@ class World:
     budget: int = 10
     late_answers_s: float = 0.0
     user_id: str = "anonymous"
+    config: Mapping[str, object] = field(default_factory=dict)
     numbers: itertools.count[int] = field(default_factory=itertools.count)
 
     def __post_init__(self) -> None:
@@ -81,7 +86,7 @@ class World:
         self.slates = SlateStore(self.client, late_answers_s=self.late_answers_s)
         self.ledger = FeedbackLedger(self.client)
         self.due = DueStore(self.client)
-        self.sessions.create(a_session(budget=self.budget, user_id=self.user_id))
+        self.sessions.create(a_session(budget=self.budget, config=self.config, user_id=self.user_id))
 
     def totals(self) -> Ledger:
         return self.sessions.ledger("s1")
@@ -95,6 +100,15 @@ class World:
         reservation = self.reserve(k=num_items)
         slate = a_slate(reservation, num_items, f"r{reservation.slate_id[2:]}", lifetime_s)
         return self.slates.put(slate, particles_of(slate))
+
+    def record(
+        self, feedback_id: str, answer: Answer, rater: str = "", supersedes: str = ""
+    ) -> Acknowledgement:
+        return self.ledger.record(
+            Feedback(
+                feedback_id=feedback_id, session_id="s1", answer=answer, rater=rater, supersedes=supersedes
+            )
+        )
 
     def answer(self, slate: Slate, index: int, reward: float = 1.0) -> Acknowledgement:
         return self.ledger.record(an_answer(slate.items[index].particle_id, reward=reward))

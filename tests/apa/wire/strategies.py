@@ -8,7 +8,14 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from apa.records.feedback import Acknowledgement, Feedback, ScalarAnswer
+from apa.records.feedback import (
+    Acknowledgement,
+    BinaryAnswer,
+    Feedback,
+    PairwiseAnswer,
+    RankingAnswer,
+    ScalarAnswer,
+)
 from apa.records.run_events import Finished, ParticleChunk, Preview, Progress, Started
 from apa.records.sampling import SamplingOverrides
 from apa.records.session import Ledger, RefitFailure, Session, SessionConfig, SurrogateVersion
@@ -35,15 +42,40 @@ OVERRIDES = st.builds(
     active_interval=st.none()
     | st.lists(UNIT, min_size=2, max_size=2, unique=True).map(lambda ends: tuple(sorted(ends))),
 )
-CONFIGS = st.builds(
-    SessionConfig,
-    prior=TEXTS,
-    budget=st.integers(1, 1_000_000),
-    particles_per_round=st.integers(1, 64),
-    num_particles=st.integers(64, 4096),
-    surrogate=st.sampled_from(["linear", "cnn"]),
-    policy=st.sampled_from(["ucb", "epsilon_greedy"]),
-    sampling=OVERRIDES,
+NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,20}", fullmatch=True)
+COMMON_CONFIG = {
+    "prior": TEXTS,
+    "budget": st.integers(1, 1_000_000),
+    "particles_per_round": st.integers(2, 64),
+    "num_particles": st.integers(64, 4096),
+    "policy": st.sampled_from(["ucb", "epsilon_greedy"]),
+    "sampling": OVERRIDES,
+    "raters": st.lists(NAMES, max_size=4, unique=True).map(tuple),
+    "answer_wait_s": st.none() | st.floats(1e-3, 1e6),
+    "warm_start": st.booleans(),
+}
+CONFIGS = st.one_of(
+    st.builds(
+        SessionConfig,
+        feedback_kind=st.just("scalar"),
+        surrogate=st.just("cnn"),
+        refit_on=st.sampled_from(["all", "round"]),
+        aggregation=st.sampled_from(["mean", "max", "least_misery"]),
+        **COMMON_CONFIG,
+    ),
+    st.builds(
+        SessionConfig,
+        feedback_kind=st.just("binary"),
+        aggregation=st.sampled_from(["mean", "max", "least_misery"]),
+        default_reward=st.sampled_from([0.0, 1.0]),
+        **(COMMON_CONFIG | {"answer_wait_s": st.floats(1e-3, 1e6)}),
+    ),
+    st.builds(
+        SessionConfig,
+        feedback_kind=st.sampled_from(["pairwise", "ranking"]),
+        surrogate=st.sampled_from(["linear", "cnn"]),
+        **COMMON_CONFIG,
+    ),
 )
 SESSIONS = st.builds(Session, session_id=IDS, tenant=IDS, user_id=TEXTS, config=CONFIGS, created_at=TIMES)
 LEDGERS = st.builds(Ledger, spent=COUNTS, reserved=COUNTS, round_index=COUNTS, num_events=COUNTS)
@@ -146,11 +178,23 @@ EVENTS: st.SearchStrategy[Any] = st.one_of(
     ),
 )
 
+ANSWERS = st.one_of(
+    st.builds(ScalarAnswer, particle_id=TEXTS, reward=st.floats(-1e6, 1e6)),
+    st.builds(BinaryAnswer, particle_id=TEXTS, liked=st.booleans()),
+    st.lists(TEXTS, min_size=2, max_size=2, unique=True).map(
+        lambda pair: PairwiseAnswer(preferred=pair[0], other=pair[1])
+    ),
+    st.lists(TEXTS, min_size=2, max_size=6, unique=True).map(
+        lambda ids: RankingAnswer(particle_ids=tuple(ids))
+    ),
+)
 FEEDBACKS = st.builds(
     Feedback,
     feedback_id=IDS,
     session_id=IDS,
-    answer=st.builds(ScalarAnswer, particle_id=TEXTS, reward=st.floats(-1e6, 1e6)),
+    answer=ANSWERS,
+    rater=st.just("") | NAMES,
+    supersedes=st.just("") | IDS,
 )
 ACKNOWLEDGEMENTS = st.builds(
     Acknowledgement,

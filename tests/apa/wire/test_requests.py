@@ -98,4 +98,4 @@ def test_what_an_id_is_made_of_is_said_in_words() -> None:
 def test_an_event_without_an_answer_is_refused() -> None:
     with pytest.raises(InvalidArgument) as caught:
         feedback_from_pb(feedback_pb2.FeedbackEvent(feedback_id="f", session_id="s"))
-    assert caught.value.field == "event.scalar"
+    assert caught.value.field == "event.answer"

@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 from hypothesis import given
 
 from apa.errors import FailedPrecondition
-from apa.pb import common_pb2, sampler_pb2
+from apa.pb import common_pb2, feedback_pb2, sampler_pb2
 from apa.records.feedback import Acknowledgement, Feedback
 from apa.records.prior_card import PriorCard
 from apa.records.run_events import RunEvent
@@ -102,8 +102,9 @@ def test_a_prior_comes_back_without_what_only_the_folder_knows() -> None:
 def test_messages_do_not_outgrow_their_tests() -> None:
     """A field that is added to a contract fails here until the boundary carries it."""
     assert len(common_pb2.Session.DESCRIPTOR.fields) == 11
-    assert len(common_pb2.SessionConfig.DESCRIPTOR.fields) == 8
+    assert len(common_pb2.SessionConfig.DESCRIPTOR.fields) == 14
     assert len(common_pb2.SamplingOptions.DESCRIPTOR.fields) == len(SamplingOverrides.model_fields)
+    assert len(feedback_pb2.FeedbackEvent.DESCRIPTOR.fields) == 8
     assert len(sampler_pb2.Progress.DESCRIPTOR.fields) == 6
     assert len(sampler_pb2.Preview.DESCRIPTOR.fields) == 3
     assert len(sampler_pb2.Finished.DESCRIPTOR.fields) == 8
