@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from apa.errors import NumericalError
 from apa.priors.base import Prior
-from apa.surrogates import load
+from apa.surrogates import Prediction, load
+from trainer_worker.fit.choices import Choices
 from trainer_worker.fit.standardise import standardise_rewards
 from trainer_worker.observations import Observations
 
 WORST_ERROR = 1.05
-"""Squared error on the training items over that of their mean; above one the fit is worse than no fit."""
+"""Error on the training items over that of no fit: the mean of rewards or likes, chance where they order."""
 
 
 def check(blob: bytes, prior: Prior, observations: Observations) -> None:
@@ -19,17 +21,46 @@ def check(blob: bytes, prior: Prior, observations: Observations) -> None:
 
     Raises:
         DataLoss: it does not load back.
-        NumericalError: a prediction is not finite, or worse than the mean reward.
+        NumericalError: a prediction is not finite, or worse than none.
     """
-    x = observations.x[observations.item_of_value]
-    prediction = load(blob).predict(prior, x)
+    prediction = load(blob).predict(prior, observations.x)
     if not bool(torch.isfinite(prediction.mean).all() and torch.isfinite(prediction.std).all()):
         raise _refused("finite predictions of the training items", "NaN or infinity")
+    if observations.kind == "scalar":
+        _check_squared_error(prediction, observations)
+    else:
+        _check_log_loss(prediction, observations)
+
+
+def _check_squared_error(prediction: Prediction, observations: Observations) -> None:
     y, mean, scale = standardise_rewards(observations.values)
-    error = ((prediction.mean.double() - mean) / scale - y).square().mean()
+    predicted = (prediction.mean[observations.item_of_value].double() - mean) / scale
+    error = float((predicted - y).square().mean())
     allowed = WORST_ERROR * float(y.square().mean()) + 1e-3
-    if float(error) > allowed:
+    if error > allowed:
         raise _refused(f"a squared error of at most {allowed:.3g} in units of the variance", f"{error:.3g}")
+
+
+def _check_log_loss(prediction: Prediction, observations: Observations) -> None:
+    """The mean over answers, with one nat for all of them together left to the prior of the fit."""
+    choices, count = Choices.of(observations), len(observations)
+    loss = -float(choices.log_likelihood(_latents(prediction, observations))) / count
+    without = -float(choices.log_likelihood(_latents_of_no_fit(observations))) / count
+    allowed = WORST_ERROR * without + 1.0 / count
+    if loss > allowed:
+        raise _refused(f"a log loss of at most {allowed:.3g} for each answer", f"{loss:.3g}")
+
+
+def _latents(prediction: Prediction, observations: Observations) -> Tensor:
+    return prediction.mean.logit(eps=1e-9) if observations.kind == "binary" else prediction.mean
+
+
+def _latents_of_no_fit(observations: Observations) -> Tensor:
+    """(M,): the rate of likes with one more of each, chance for comparisons and rankings."""
+    if observations.kind != "binary":
+        return torch.zeros(len(observations.x), dtype=torch.float64)
+    rate = (observations.values.sum() + 1.0) / (len(observations) + 2.0)
+    return rate.logit().expand(len(observations.x))
 
 
 def _refused(expected: str, found: str) -> NumericalError:

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from apa.priors.base import Denoised, Prior
+from apa.surrogates.link import Link, logistic_moments
 
 
 class Prediction(NamedTuple):
-    """The posterior of the reward of M items, in the user's units.
+    """The posterior of the reward of M items, in the user's units: of likes, their probability.
 
     Attributes:
         mean: (M,), float64.
@@ -35,12 +36,15 @@ class Joint(NamedTuple):
     covariance: Tensor
 
 
-def in_users_units(mean: Tensor, std: Tensor, reward_mean: float, reward_scale: float) -> Prediction:
+def in_users_units(
+    mean: Tensor, std: Tensor, reward_mean: float, reward_scale: float, link: Link = "identity"
+) -> Prediction:
     """The prediction of standardised rewards, mean and std (M,), in the user's units.
 
     In float64: float32 beside a reward_mean of a million cannot tell apart what differs by hundredths.
     """
-    return Prediction(reward_mean + reward_scale * mean.double(), reward_scale * std.double())
+    latent = Prediction(reward_mean + reward_scale * mean.double(), reward_scale * std.double())
+    return latent if link == "identity" else Prediction(*logistic_moments(*latent))
 
 
 class Surrogate(ABC):

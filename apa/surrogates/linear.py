@@ -15,6 +15,7 @@ from apa.priors.base import Denoised, Prior
 from apa.priors.schedule import VPSchedule
 from apa.surrogates.base import Joint, Prediction, Surrogate, in_users_units
 from apa.surrogates.interpolation import place
+from apa.surrogates.link import Link
 from apa.surrogates.parts import Description, check_shapes, damaged, describe, encode
 from apa.surrogates.posterior import Posterior
 
@@ -35,8 +36,9 @@ class LinearDescription(Description):
 class LinearSurrogate(Surrogate):
     """One head per noise level, blended linearly in log-SNR: r = v(lambda) . phi(x_t, t) + c(lambda).
 
-    Rewards are standardised, (reward - reward_mean) / reward_scale; the features' standardisation is folded
-    into the weights, so that the heads of many users stack into plain batched tensors.
+    Rewards, or logits where the link is logistic, are standardised, (reward - reward_mean) / reward_scale;
+    the features' standardisation is folded into the weights, so that the heads of many users stack into
+    plain batched tensors.
 
     Attributes:
         levels: (L,), log-SNR, ascending; the last is the data end.
@@ -55,6 +57,7 @@ class LinearSurrogate(Surrogate):
     reward_mean: float
     reward_scale: float
     prior_hash: str
+    link: Link = "identity"
 
     @cached_property
     def level_values(self) -> tuple[float, ...]:
@@ -82,7 +85,7 @@ class LinearSurrogate(Surrogate):
         """
         features = self._features(prior, x_0)
         std = self.posterior.variance(features).sqrt()
-        return in_users_units(self._mean(features), std, self.reward_mean, self.reward_scale)
+        return in_users_units(self._mean(features), std, self.reward_mean, self.reward_scale, self.link)
 
     @torch.no_grad()
     def joint(self, prior: Prior, x_0: Tensor) -> Joint:
@@ -114,6 +117,7 @@ class LinearSurrogate(Surrogate):
             noise_rate_max=self.schedule.noise_rate_max,
             reward_mean=self.reward_mean,
             reward_scale=self.reward_scale,
+            link=self.link,
             intercept_scale=p.intercept_scale,
             weight_std=p.weight_std,
         )
@@ -148,6 +152,7 @@ class LinearSurrogate(Surrogate):
             reward_mean=d.reward_mean,
             reward_scale=d.reward_scale,
             prior_hash=d.prior_hash,
+            link=d.link,
         )
 
     def _features(self, prior: Prior, x_0: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from apa.errors import DataLoss
+from apa.surrogates.link import Link
 
 SCHEMA_VERSION = 1
 _METADATA_KEY = "surrogate"
@@ -30,6 +31,7 @@ class Description(BaseModel):
     schema_version: int = SCHEMA_VERSION
     family: str
     prior_hash: str = ""
+    link: Link = "identity"
 
 
 D = TypeVar("D", bound=Description)
@@ -43,7 +45,9 @@ def version_of(blob: bytes) -> str:
 def encode(description: Description, tensors: dict[str, Tensor]) -> bytes:
     """The artifact of a surrogate; the same content gives the same bytes."""
     on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    return save_tensors(on_cpu, {_METADATA_KEY: description.model_dump_json()})
+    # Left out where it is what it always was: the same content has had the same bytes since before links.
+    excluded = {"link"} if description.link == "identity" else None
+    return save_tensors(on_cpu, {_METADATA_KEY: description.model_dump_json(exclude=excluded)})
 
 
 def decode(blob: bytes) -> tuple[dict[str, object], dict[str, Tensor]]:

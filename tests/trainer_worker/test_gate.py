@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from apa.errors import DataLoss, NumericalError
+from apa.records.session import FeedbackKindName
 from apa.surrogates import LinearSurrogate
 from tests.apa.surrogates.toys import ToyPrior, draw
 from trainer_worker import gate
@@ -36,6 +37,28 @@ def test_one_that_is_worse_than_the_mean_is_stopped() -> None:
     wrong = replace(wrong, weights=-wrong.weights, intercepts=-wrong.intercepts)
     with pytest.raises(NumericalError, match="not published"):
         gate.check(wrong.to_bytes(), PRIOR, OBSERVED)
+
+
+def _choices(kind: FeedbackKindName) -> Observations:
+    """Honest likes, or orders of three in a row."""
+    if kind == "binary":
+        rows = tuple((row,) for row in range(20))
+        return Observations(X, kind, rows, (X[:, 0] > 0).double())
+    size = 2 if kind == "pairwise" else 3
+    shown = [range(row, row + size) for row in range(20 - size + 1)]
+    orders = tuple(tuple(sorted(rows, key=lambda row: -float(X[row, 0]))) for rows in shown)
+    return Observations(X, kind, orders, torch.zeros(len(orders)).double())
+
+
+@pytest.mark.parametrize("kind", ["binary", "pairwise", "ranking"])
+def test_a_fit_to_choices_passes_and_its_opposite_is_stopped(kind: FeedbackKindName) -> None:
+    observed = _choices(kind)
+    right = fit("linear", PRIOR, observed, 0)
+    assert isinstance(right, LinearSurrogate)
+    gate.check(right.to_bytes(), PRIOR, observed)
+    wrong = replace(right, weights=-right.weights, intercepts=-right.intercepts)
+    with pytest.raises(NumericalError, match="log loss"):
+        gate.check(wrong.to_bytes(), PRIOR, observed)
 
 
 def test_one_whose_predictions_overflow_is_stopped() -> None:

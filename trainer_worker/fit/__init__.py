@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from apa.errors import InvalidArgument
 from apa.priors.base import Prior
-from apa.records.session import SurrogateFamily
+from apa.records.session import FeedbackKindName, SurrogateFamily
 from apa.surrogates.base import Surrogate
 from trainer_worker.fit.cnn import fit_cnn
 from trainer_worker.fit.encode import Encode, FeatureCache, encode_items
@@ -15,6 +17,14 @@ from trainer_worker.fit.transport import Transport
 from trainer_worker.observations import Observations
 
 __all__ = ["FeatureCache", "Transport", "fit"]
+
+NAMED: dict[FeedbackKindName, tuple[int, float]] = {
+    "scalar": (1, 1),
+    "binary": (1, 1),
+    "pairwise": (2, 2),
+    "ranking": (2, math.inf),
+}
+"""The fewest and the most items that one answer is about."""
 
 
 def fit(
@@ -63,3 +73,16 @@ def _check(prior: Prior, observations: Observations) -> None:
     for name, tensor in (("x", x), ("values", values)):
         if not bool(torch.isfinite(tensor).all()):
             raise InvalidArgument("not finite", field=name, expected="finite values", found="NaN or infinity")
+    _check_kind(observations)
+
+
+def _check_kind(observations: Observations) -> None:
+    """What each kind of answer names, and how often."""
+    fewest, most = NAMED[observations.kind]
+    for rows in observations.rows:
+        if not fewest <= len(rows) <= most or len(set(rows)) != len(rows):
+            expected = f"{fewest} to {most} different items in an answer"
+            raise InvalidArgument("no such answer", field="rows", expected=expected, found=str(rows))
+    if observations.kind == "binary" and not set(observations.values.tolist()) <= {0.0, 1.0}:
+        found = str(sorted(set(observations.values.tolist())))
+        raise InvalidArgument("no such answer", field="values", expected="1 or 0", found=found)

@@ -1,4 +1,4 @@
-"""Fitting the linear heads: one regression per noise level, each as strong as its evidence allows."""
+"""Fitting the linear heads: one at the data end by the answers' own likelihood, the noisier ones after it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from torch import Tensor
 
 from apa.priors.base import Prior
 from apa.surrogates.linear import LinearSurrogate
-from apa.surrogates.posterior import Posterior
+from trainer_worker.fit.data_end import DataEnd, fit_data_end, standardised, with_intercept
 from trainer_worker.fit.encode import LEVELS, Encode, encode_items
-from trainer_worker.fit.ridge import RidgePosterior, choose_ratio, posterior, spectrum
-from trainer_worker.fit.standardise import FeatureScale, feature_scale, standardise_rewards
+from trainer_worker.fit.ridge import choose_ratio, posterior, spectrum
+from trainer_worker.fit.standardise import FeatureScale, feature_scale
 from trainer_worker.fit.transport import Transport
 from trainer_worker.observations import Observations
 
@@ -27,68 +27,57 @@ def fit_linear(
     encode: Encode = encode_items,
     transport: Transport | None = None,
 ) -> LinearSurrogate:
-    """The heads for the observed items.
+    """The heads for the observed items, by the likelihood of their kind of answer.
 
-    The head at the data end is a regression on the items as they are. Those at noisier levels follow from
-    it by the prior's transport; a prior without one gets a regression on noised copies of the items at each
-    level.
+    The head at the data end is fitted to the items as they are. Those at noisier levels follow from it by
+    the prior's transport; a prior without one gets, at each level, a regression of the rewards, or of the
+    latents that the choices speak for, on noised copies of the items.
     """
-    observations.require("scalar", family="linear")
-    x = observations.x[observations.item_of_value]
-    y, reward_mean, reward_scale = standardise_rewards(observations.values)
-    features = encode(prior, x, seed, transport is None)
-    known_scale = None if transport is None else transport.clean
-    scale, data_end = _head(features.clean[None].double(), y, known_scale)
+    features = encode(prior, observations.x, seed, transport is None)
+    clean = features.clean.double()
+    scale = feature_scale(clean) if transport is None else transport.clean
+    end = fit_data_end(clean, observations, scale)
     if transport is None:
-        noised = [_fold(*_head(copies.double(), y)) for copies in features.noised]
+        noised = [_regressed(copies.double()[:, end.rows], end.y) for copies in features.noised]
     else:
-        noised = _transported(transport, data_end)
+        noised = _transported(transport, end)
     blind = torch.zeros_like(scale.mean), torch.zeros((), dtype=torch.float64)
-    heads = [blind, *noised, _fold(scale, data_end)]
-    width = scale.scale * math.sqrt(len(scale.scale))
+    heads = [blind, *noised, _fold(scale, end.weights, end.intercept)]
     return LinearSurrogate(
         schedule=prior.schedule,
         levels=torch.tensor(LEVELS),
         weights=torch.stack([weights for weights, _ in heads]).float(),
         intercepts=torch.stack([intercept for _, intercept in heads]).float(),
-        posterior=Posterior(
-            scale.mean.float(), width.float(), data_end.factor.float(), 1.0, math.sqrt(data_end.variance)
-        ),
-        reward_mean=reward_mean,
-        reward_scale=reward_scale,
+        posterior=end.posterior,
+        reward_mean=end.reward_mean,
+        reward_scale=end.reward_scale,
         prior_hash=prior.content_hash,
+        link=end.link,
     )
 
 
-def _transported(transport: Transport, data_end: RidgePosterior) -> list[Head]:
+def _transported(transport: Transport, end: DataEnd) -> list[Head]:
     """w . z_0_hat(phi) at each level, where z_0_hat = phi @ map + offset."""
-    w = data_end.weights[:-1] / math.sqrt(len(transport.clean.scale))
+    w = end.weights / math.sqrt(len(transport.clean.scale))
     pairs = zip(transport.maps, transport.offsets, strict=True)
-    return [(matrix @ w, offset @ w + data_end.weights[-1]) for matrix, offset in pairs]
+    return [(matrix @ w, offset @ w + end.intercept) for matrix, offset in pairs]
 
 
-def _head(
-    copies: Tensor, y: Tensor, scale: FeatureScale | None = None
-) -> tuple[FeatureScale, RidgePosterior]:
-    """One level's regression; copies: (D, M, F), y: (M,); scale: of these, unless a better one is known.
+def _regressed(copies: Tensor, y: Tensor) -> Head:
+    """One level's regression; copies: (D, R, F), y: (R,).
 
     The D copies share their item's one answer: the ratio comes from the evidence averaged over draws, and
     in the final fit each copy counts for 1 / D.
     """
-    scale = scale or feature_scale(copies.flatten(0, 1))
-    designs = [_design(features, scale) for features in copies]
+    scale = feature_scale(copies.flatten(0, 1))
+    designs = [with_intercept(standardised(features, scale)) for features in copies]
     ratio = choose_ratio([spectrum(design, y) for design in designs])
     share = math.sqrt(1.0 / len(copies))
-    return scale, posterior(spectrum(share * torch.cat(designs), share * y.repeat(len(copies))), ratio)
+    head = posterior(spectrum(share * torch.cat(designs), share * y.repeat(len(copies))), ratio)
+    return _fold(scale, head.weights[:-1], head.weights[-1])
 
 
-def _design(features: Tensor, scale: FeatureScale) -> Tensor:
-    """(M, F + 1): standardised features of about unit length together, and the intercept's column."""
-    z = (features - scale.mean) / (scale.scale * math.sqrt(features.shape[1]))
-    return torch.cat([z, torch.ones_like(z[:, :1])], dim=1)
-
-
-def _fold(scale: FeatureScale, head: RidgePosterior) -> Head:
+def _fold(scale: FeatureScale, weights: Tensor, intercept: Tensor) -> Head:
     """The standardisation goes into the weights."""
-    weights = head.weights[:-1] / (scale.scale * math.sqrt(len(scale.scale)))
-    return weights, head.weights[-1] - weights @ scale.mean
+    weights = weights / (scale.scale * math.sqrt(len(scale.scale)))
+    return weights, intercept - weights @ scale.mean

@@ -72,8 +72,12 @@ def choose_ratio(problems: Sequence[Spectrum]) -> float:
     Their evidence is averaged, not added: noised copies of an item are not more answers.
     """
     mean = torch.stack([log_evidence(problem, RATIOS) for problem in problems]).mean(dim=0)
-    log_prior = -0.5 * ((RATIOS.log10() - _LOG10_RATIO_MEAN) / _LOG10_RATIO_STD) ** 2
-    return float(RATIOS[int((mean + log_prior).argmax())])
+    return float(RATIOS[int((mean + log_prior(RATIOS)).argmax())])
+
+
+def log_prior(ratios: Tensor) -> Tensor:
+    """(G,), the weak prior of ratios (G,), up to a constant."""
+    return -0.5 * ((ratios.log10() - _LOG10_RATIO_MEAN) / _LOG10_RATIO_STD) ** 2
 
 
 @dataclass(frozen=True)
