@@ -78,7 +78,14 @@ CONFIGS = st.one_of(
     ),
 )
 SESSIONS = st.builds(Session, session_id=IDS, tenant=IDS, user_id=TEXTS, config=CONFIGS, created_at=TIMES)
-LEDGERS = st.builds(Ledger, spent=COUNTS, reserved=COUNTS, round_index=COUNTS, num_events=COUNTS)
+LEDGERS = st.builds(
+    Ledger,
+    spent=COUNTS,
+    reserved=COUNTS,
+    round_index=COUNTS,
+    num_events=COUNTS,
+    closed_at=st.none() | TIMES,
+)
 SURROGATES = st.builds(
     SurrogateVersion,
     version=TEXTS,
@@ -95,6 +102,7 @@ VIEWS = st.builds(
     ledger=LEDGERS,
     surrogate=st.none() | SURROGATES,
     refit_failure=st.none() | FAILURES,
+    pinned_version=st.text(max_size=5),
 )
 
 ITEMS = st.builds(
