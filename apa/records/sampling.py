@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-CorrectorName = Literal["fkc", "twisted", "clipped", "guidance", "none"]
+CorrectorName = Literal["fkc", "twisted", "clipped", "clipped_without_drift", "guidance", "none"]
 ResamplingName = Literal["systematic", "stratified", "multinomial", "ssp"]
 IntegratorName = Literal["euler_maruyama", "ancestral", "analytic"]
 GridName = Literal["uniform", "log_snr", "logistic"]

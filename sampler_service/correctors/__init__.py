@@ -17,6 +17,7 @@ CORRECTORS: dict[CorrectorName, Corrector] = {
     "fkc": Fkc(),
     "twisted": Twisted(),
     "clipped": Clipped(),
+    "clipped_without_drift": Clipped(with_drift=False),
     "guidance": Guidance(),
     "none": Unsteered(),
 }

@@ -1,5 +1,6 @@
 """Algorithm 2 as the paper prints it: both clips, no resampling, and w only ranks.
 
+The line of Algorithm 1 that moves the particles has no -f, which Algorithm 2 has; both are there by name.
 Kept so that the paper can be reproduced. The clips remove the correction almost entirely, so the
 population does not follow p_t and there is no log Z.
 """
@@ -21,8 +22,15 @@ W_MIN, W_MAX = 0.1, 10.0
 
 
 class Clipped(Corrector):
+    """Args:
+    with_drift: whether -f is in the drift, as in Algorithm 2, or is not, as in Algorithm 1.
+    """
+
     takes_interval: ClassVar[bool] = False
     integrators: ClassVar[tuple[IntegratorName, ...]] = ("euler_maruyama",)
+
+    def __init__(self, *, with_drift: bool = True) -> None:
+        self._with_drift = with_drift
 
     def depart(
         self,
@@ -34,7 +42,9 @@ class Clipped(Corrector):
     ) -> Departure:
         grad, dt = gradient(at), step.dt
         f = step.drift_rate * at.x_t
-        drift = step.sigma2 * (at.score + 0.5 * step.beta * grad) - f
+        drift = step.sigma2 * (at.score + 0.5 * step.beta * grad)
+        if self._with_drift:
+            drift = drift - f
         x_next = at.x_t + drift * dt + (step.sigma2 * dt) ** 0.5 * noise
 
         term_1 = (step.beta_next - step.beta) * at.reward

@@ -12,6 +12,8 @@ from apa.records.sampling import CorrectorName
 from apa.records.slate import SelectionReason
 from apa.surrogates.base import Prediction
 
+RANKED_BY_WEIGHT: tuple[CorrectorName, ...] = ("clipped", "clipped_without_drift")
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -48,7 +50,7 @@ class Candidates:
         indices: (M,), their rows in the population.
         prediction: the reward expected of each, (M,) mean and standard deviation.
         log_weights: (M,), their weights in the population.
-        corrector: which made them; the weights of `clipped` are its only ranking.
+        corrector: which made them; the weights of the clipped ones are their only ranking.
     """
 
     indices: Tensor
@@ -61,8 +63,8 @@ class Candidates:
 
     @property
     def merit(self) -> Tensor:
-        """(M,), what greedy ranks by: w for `clipped`, else the predicted reward; resampled weights tie."""
-        return self.log_weights if self.corrector == "clipped" else self.prediction.mean
+        """(M,), what greedy ranks by: w of the clipped ones, else the predicted reward; resampled weights tie."""
+        return self.log_weights if self.corrector in RANKED_BY_WEIGHT else self.prediction.mean
 
     def choice(self, position: int, reason: SelectionReason, propensity: float) -> Choice:
         """The candidate at `position` of these M."""

@@ -1,0 +1,59 @@
+"""What a round teaches, as the trainer's worker learns it: fit, artifact, gate."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from apa.errors import NumericalError
+from apa.priors.base import Prior
+from apa.records.session import SessionConfig
+from apa.surrogates import load
+from apa.surrogates.base import Surrogate
+from trainer_worker import gate
+from trainer_worker.fit import FeatureCache, Transport, fit
+from trainer_worker.observations import Observations
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Learner:
+    """Fits the surrogates of one alignment; the arguments are those of `align`."""
+
+    prior: Prior
+    config: SessionConfig
+    seed: int
+    transport: Transport | None
+    cache: FeatureCache
+
+    def learn(self, so_far: Observations, current: Surrogate | None) -> Surrogate | None:
+        """The surrogate of all answers so far; the current one where the gate refuses it, as in the service."""
+        surrogate = fit(
+            self.config.surrogate, self.prior, so_far, self.seed, self.cache, self.transport
+        )
+        blob = surrogate.to_bytes()
+        try:
+            gate.check(blob, self.prior, so_far)
+        except NumericalError as refused:
+            logger.warning("the surrogate before it goes on: %s", refused)
+            return current
+        return load(blob)
+
+
+def joined(parts: Sequence[Observations]) -> Observations:
+    """The answers of several slates as one set, in order."""
+    rows: list[tuple[int, ...]] = []
+    offset = 0
+    for part in parts:
+        rows += [tuple(row + offset for row in named) for named in part.rows]
+        offset += len(part.x)
+    return Observations(
+        x=torch.cat([part.x for part in parts]),
+        kind=parts[0].kind,
+        rows=tuple(rows),
+        values=torch.cat([part.values for part in parts]),
+    )

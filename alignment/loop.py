@@ -1,0 +1,127 @@
+"""Algorithm 1's loop: slates are shown until their answers have spent the budget, and each teaches the next.
+
+    sample -> distinct candidates -> policy -> answers -> fit, gate -> sample ...
+
+Every arrow is the function that the services call; what they add is storage, transport and concurrency.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from alignment.learning import Learner, joined
+from alignment.slates import show
+from apa.errors import InvalidArgument
+from apa.priors.base import Prior
+from apa.records.session import SessionConfig
+from apa.records.slate import Slate
+from apa.surrogates.base import Surrogate
+from sampler_service.population import Population
+from sampler_service.sampling import draw_seed
+from trainer_worker.fit import FeatureCache, Transport
+from trainer_worker.observations import Observations
+
+Respond = Callable[[Tensor, int], Observations]
+"""(items (k, *data_shape) in the order shown, answers asked for) -> the answers, about rows of these items."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """One slate and what became of it.
+
+    Attributes:
+        slate: why each item was shown, and with which propensity.
+        x: (k, *data_shape), the items in the order shown; for a catalogue the items' own vectors.
+        population: the run that they were chosen from.
+        answers: about rows of x.
+        spent: answers of the budget, this round's included.
+        surrogate: learnt from all answers up to this round's.
+    """
+
+    index: int
+    slate: Slate
+    x: Tensor
+    population: Population
+    answers: Observations
+    spent: int
+    surrogate: Surrogate | None
+
+
+@dataclass(frozen=True)
+class History:
+    """A whole alignment; the first round is unsteered."""
+
+    rounds: tuple[Round, ...]
+
+    @property
+    def surrogate(self) -> Surrogate | None:
+        """What was learnt in the end; None where no answers could be learnt from."""
+        return self.rounds[-1].surrogate
+
+
+def align(
+    prior: Prior,
+    respond: Respond,
+    config: SessionConfig,
+    *,
+    seed: int = 0,
+    transport: Transport | None = None,
+    cache: FeatureCache | None = None,
+    on_round: Callable[[Round], None] = lambda _: None,
+) -> History:
+    """Spends the budget of one user.
+
+    Args:
+        respond: the user; asked for `asked` answers of the config's kind about the items of one slate.
+        config: as a session's; its `prior` is only a name here.
+        seed: the same seed, prior and answers give the same history.
+        transport: how heads on the prior's features look through noise, where that was learnt.
+        cache: of the prior's features of shown items; may be shared between alignments.
+        on_round: told of each round as it ends.
+
+    Raises:
+        InvalidArgument: the config does not fit the prior, or what the user answered was not asked for.
+        NumericalError: a run became non-finite; names the step.
+    """
+    learner = Learner(prior, config, seed, transport, cache or FeatureCache())
+    generator = torch.Generator().manual_seed(seed)
+    rounds: list[Round] = []
+    spent, surrogate, shown_before = 0, None, set[str]()
+    while spent < config.budget:
+        asked = min(config.particles_per_round, config.budget - spent)
+        made = show(prior, surrogate, config, len(rounds), asked, draw_seed(generator), shown_before)
+        if len(made.x) == 0:
+            # A catalogue of which everything was shown.
+            break
+        answers = _checked(respond(made.x, asked), made.x, config, asked)
+        spent += cost(answers)
+        so_far = joined([*(each.answers for each in rounds), answers])
+        surrogate = learner.learn(so_far, surrogate)
+        shown_before |= made.item_ids
+        rounds.append(Round(len(rounds), made.slate, made.x, made.population, answers, spent, surrogate))
+        on_round(rounds[-1])
+    return History(tuple(rounds))
+
+
+def cost(answers: Observations) -> int:
+    """What answers take of the budget: a ranking of m items m - 1, every other one 1."""
+    return sum(max(1, len(rows) - 1) for rows in answers.rows)
+
+
+def _checked(answers: Observations, x: Tensor, config: SessionConfig, asked: int) -> Observations:
+    """The answers, if they are what was asked for; none at all would never spend the budget."""
+    if answers.kind != config.feedback_kind:
+        raise _unasked("kind", config.feedback_kind, answers.kind)
+    if answers.x.shape != x.shape:
+        raise _unasked("x", f"the items shown, {tuple(x.shape)}", str(tuple(answers.x.shape)))
+    if not 1 <= cost(answers) <= asked:
+        raise _unasked("answers", f"1 to {asked} answers", f"answers that cost {cost(answers)}")
+    return answers
+
+
+def _unasked(field: str, expected: str, found: str) -> InvalidArgument:
+    return InvalidArgument("these answers were not asked for", field=field, expected=expected, found=found)

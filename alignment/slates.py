@@ -1,0 +1,95 @@
+"""One slate, as the sampler's service makes it: config resolved, run, distinct candidates, policy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from apa.priors.base import Prior
+from apa.records.sampling import SamplingOverrides
+from apa.records.session import Session, SessionConfig
+from apa.records.slate import Slate
+from apa.store.slates import Reservation
+from apa.surrogates.base import Prediction, Surrogate
+from sampler_service.calls import Job, SampleCall, resolve_config
+from sampler_service.config import SamplerSettings
+from sampler_service.population import Population
+from sampler_service.sampling import sample
+from sampler_service.showing import make_slate
+
+SESSION_ID = "in-process"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A slate with its items x: (k, *data_shape), and the population that they were chosen from."""
+
+    slate: Slate
+    x: Tensor
+    population: Population
+
+    @property
+    def item_ids(self) -> set[str]:
+        """Of a catalogue; empty for every other prior."""
+        return {item.item_id for item in self.slate.items if item.item_id is not None}
+
+
+def show(
+    prior: Prior,
+    surrogate: Surrogate | None,
+    config: SessionConfig,
+    round_index: int,
+    asked: int,
+    seed: int,
+    shown_before: Collection[str] = (),
+) -> Shown:
+    """The slate of one round: steered by the surrogate, or the prior's own draws without one.
+
+    Args:
+        asked: answers that the slate asks for.
+        shown_before: ids of catalogue items that are not shown again.
+    """
+    job = _job(prior, surrogate, config, round_index, asked, seed)
+    population = sample(prior, surrogate, job.config, num_particles=job.num_particles)
+    made = make_slate(job, population, shown_before, math.inf, _predict)
+    items = [torch.from_numpy(particle.x) for particle in made.particles]
+    x = torch.stack(items) if items else population.x[:0]
+    return Shown(made.slate, x, population)
+
+
+def _job(
+    prior: Prior, surrogate: Surrogate | None, config: SessionConfig, round_index: int, asked: int, seed: int
+) -> Job:
+    session = Session(session_id=SESSION_ID, config=config, created_at=0.0)
+    call = SampleCall(
+        request_id=f"round-{round_index}",
+        session_id=SESSION_ID,
+        prior="",
+        num_particles=0,
+        sampling=SamplingOverrides(seed=seed),
+        include_particles=False,
+        progress_every=0,
+        tenant=session.tenant,
+    )
+    # The service's defaults, not what this process's environment says of a service.
+    settings = SamplerSettings.model_construct()
+    job = Job(
+        call=call,
+        prior=prior,
+        session=session,
+        reservation=Reservation(SESSION_ID, call.request_id, asked, round_index),
+        surrogate=surrogate,
+        version=None,
+        config=resolve_config(call, session, settings, prior),
+        num_particles=config.num_particles,
+    )
+    # A cold start shows draws of the prior as they come.
+    return job if surrogate is not None else replace(job, num_particles=job.num_shown)
+
+
+def _predict(prior: Prior, surrogate: Surrogate, x: Tensor) -> Prediction:
+    return surrogate.predict(prior, x)
