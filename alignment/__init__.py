@@ -1,4 +1,4 @@
-"""The budgeted loop in-process: ask a little, learn, steer, ask again; the services' own parts, no service."""
+"""The budgeted loop in-process: ask, learn, steer, ask again, by the services' own parts."""
 
 from alignment.loop import History, Respond, Round, align
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from apa.records.sampling import SamplingOverrides
 from apa.records.session import SessionConfig
+from apa.records.validation import validated
 
 Drift = Literal["with", "without"]
-"""Of -f: Algorithm 2 has it, the line of Algorithm 1 has not. Without it the particles do not reach the
-data."""
+"""Of -f: Algorithm 2 has it, the line of Algorithm 1 has not."""
 
 NUM_STEPS = 30
 BETA = 6.0
@@ -26,7 +27,7 @@ def algorithm_1(
     num_steps: int = NUM_STEPS,
     beta: float = BETA,
 ) -> SessionConfig:
-    """CNN at x_t, clipped weights that only rank, no resampling, epsilon-greedy, Euler-Maruyama from t = 1."""
+    """CNN at x_t, clipped weights that only rank, epsilon-greedy, Euler-Maruyama from t = 1."""
     return SessionConfig(
         prior=prior,
         budget=budget,
@@ -43,3 +44,18 @@ def algorithm_1(
             t_start=1.0,
         ),
     )
+
+
+def changed(
+    config: SessionConfig, fields: Mapping[str, object], sampling: Mapping[str, object] | None = None
+) -> SessionConfig:
+    """The config with the given fields replaced, those of its sampling apart; None leaves a field as it is.
+
+    Raises:
+        InvalidArgument: the result is no valid config.
+    """
+    given = {name: value for name, value in fields.items() if value is not None}
+    steered = {name: value for name, value in (sampling or {}).items() if value is not None}
+    merged = config.model_dump() | given
+    merged["sampling"] = config.sampling.model_dump() | steered
+    return validated(SessionConfig, merged)

@@ -31,10 +31,8 @@ class Learner:
     cache: FeatureCache
 
     def learn(self, so_far: Observations, current: Surrogate | None) -> Surrogate | None:
-        """The surrogate of all answers so far; the current one where the gate refuses it, as in the service."""
-        surrogate = fit(
-            self.config.surrogate, self.prior, so_far, self.seed, self.cache, self.transport
-        )
+        """The surrogate of all answers so far; the current one where the gate refuses it."""
+        surrogate = fit(self.config.surrogate, self.prior, so_far, self.seed, self.cache, self.transport)
         blob = surrogate.to_bytes()
         try:
             gate.check(blob, self.prior, so_far)

@@ -26,7 +26,7 @@ from trainer_worker.fit import FeatureCache, Transport
 from trainer_worker.observations import Observations
 
 Respond = Callable[[Tensor, int], Observations]
-"""(items (k, *data_shape) in the order shown, answers asked for) -> the answers, about rows of these items."""
+"""(items (k, *data_shape) as shown, answers asked for) -> the answers, about rows of these items."""
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ class Candidates:
 
     @property
     def merit(self) -> Tensor:
-        """(M,), what greedy ranks by: w of the clipped ones, else the predicted reward; resampled weights tie."""
+        """(M,), what greedy ranks by: w if clipped, else the predicted reward: resampled weights tie."""
         return self.log_weights if self.corrector in RANKED_BY_WEIGHT else self.prediction.mean
 
     def choice(self, position: int, reason: SelectionReason, propensity: float) -> Choice:

@@ -93,7 +93,9 @@ def test_all_particles_of_a_step_have_shares_that_add_up_and_give_its_ess() -> N
 
 
 @pytest.mark.parametrize("slices", [N, 7])
-@pytest.mark.parametrize("corrector", ["fkc", "twisted", "clipped", "clipped_without_drift", "guidance", "none"])
+@pytest.mark.parametrize(
+    "corrector", ["fkc", "twisted", "clipped", "clipped_without_drift", "guidance", "none"]
+)
 def test_a_run_ends_with_the_same_particles_watched_or_not(corrector: str, slices: int) -> None:
     config = RESAMPLING.model_copy(update={"corrector": corrector})
 

@@ -74,7 +74,9 @@ def test_without_a_reward_it_is_the_prior_itself() -> None:
     assert unsteered.kl_to_prior is None
 
 
-@pytest.mark.parametrize("corrector", ["fkc", "twisted", "clipped", "clipped_without_drift", "guidance", "none"])
+@pytest.mark.parametrize(
+    "corrector", ["fkc", "twisted", "clipped", "clipped_without_drift", "guidance", "none"]
+)
 def test_a_learned_reward_and_data_with_more_than_one_axis_go_through_every_corrector(corrector: str) -> None:
     config = SamplingConfig.model_validate({"num_steps": 5, "corrector": corrector})
     prior = ToyPrior(data_shape=(1, 2, 3))

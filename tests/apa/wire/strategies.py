@@ -32,7 +32,8 @@ OVERRIDES = st.builds(
     SamplingOverrides,
     num_steps=st.none() | st.integers(1, 1000),
     beta=st.none() | st.floats(-1e4, 1e4),
-    corrector=st.none() | st.sampled_from(["fkc", "twisted", "clipped", "clipped_without_drift", "guidance", "none"]),
+    corrector=st.none()
+    | st.sampled_from(["fkc", "twisted", "clipped", "clipped_without_drift", "guidance", "none"]),
     resampling=st.none() | st.sampled_from(["systematic", "stratified", "multinomial", "ssp"]),
     ess_threshold=st.none() | UNIT,
     integrator=st.none() | st.sampled_from(["euler_maruyama", "ancestral"]),

@@ -1,0 +1,107 @@
+"""The loop spends its budget exactly, learns from every answer, and is the same for the same seed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from alignment import Round, align
+from alignment.learning import joined
+from alignment.loop import cost
+from alignment.respondent import Respondent
+from apa.errors import InvalidArgument
+from apa.records.sampling import SamplingOverrides
+from apa.records.session import SessionConfig
+from apa.surrogates import LinearSurrogate
+from tests.apa.priors.networks import small_mlp_prior
+from trainer_worker.observations import Observations
+
+PRIOR = small_mlp_prior()
+
+
+def _taste(x: Tensor) -> Tensor:
+    return torch.sigmoid(x[:, 0])
+
+
+def _config(**changes: Any) -> SessionConfig:
+    given = {"budget": 20, "particles_per_round": 8, "num_particles": 16, **changes}
+    return SessionConfig(prior="small", sampling=SamplingOverrides(num_steps=4), **given)
+
+
+def test_the_last_round_asks_for_what_is_left_when_k_does_not_divide_the_budget() -> None:
+    asked: list[tuple[int, int]] = []
+    respond = Respondent(_taste, "scalar")
+
+    def noting(x: Tensor, answers: int) -> Observations:
+        asked.append((len(x), answers))
+        return respond(x, answers)
+
+    history = align(PRIOR, noting, _config())
+
+    assert asked == [(8, 8), (8, 8), (4, 4)]
+    assert [each.spent for each in history.rounds] == [8, 16, 20]
+    assert [each.slate.round_index for each in history.rounds] == [0, 1, 2]
+
+
+def test_the_first_round_shows_k_draws_of_the_prior_and_the_others_are_steered_and_chosen() -> None:
+    first, second, _ = align(PRIOR, Respondent(_taste, "scalar"), _config()).rounds
+
+    assert {item.reason for item in first.slate.items} == {"cold_start"}
+    assert len(first.population.x) == 8
+    assert not first.population.log_weights.any()
+    assert {item.reason for item in second.slate.items} == {"top"}
+    assert len(second.population.x) == 16
+    assert second.population.log_weights.any()
+
+
+def test_every_answer_so_far_is_learnt_from() -> None:
+    rounds = align(PRIOR, Respondent(_taste, "scalar"), _config()).rounds
+
+    so_far = joined([each.answers for each in rounds])
+    assert torch.equal(so_far.x, torch.cat([each.x for each in rounds]))
+    assert torch.allclose(so_far.values[so_far.item_of_value], _taste(so_far.x).double())
+    last = rounds[-1].surrogate
+    assert isinstance(last, LinearSurrogate)
+    assert last.reward_mean == pytest.approx(float(_taste(so_far.x).mean()))
+
+
+def test_the_same_seed_gives_the_same_history_and_another_seed_another() -> None:
+    once, again, other = (align(PRIOR, Respondent(_taste, "scalar"), _config(), seed=s) for s in (3, 3, 4))
+
+    assert all(torch.equal(a.x, b.x) for a, b in zip(once.rounds, again.rounds, strict=True))
+    assert not torch.equal(once.rounds[0].x, other.rounds[0].x)
+
+
+def test_rounds_are_told_as_they_end() -> None:
+    told: list[Round] = []
+
+    history = align(PRIOR, Respondent(_taste, "scalar"), _config(), on_round=told.append)
+
+    assert tuple(told) == history.rounds
+
+
+@pytest.mark.parametrize(
+    ("answers", "field"),
+    [
+        (lambda x: Observations(x, "binary", ((0,),), torch.ones(1)), "kind"),
+        (lambda x: Observations(x[:1], "scalar", ((0,),), torch.ones(1)), "x"),
+        (lambda x: Observations(x, "scalar", (), torch.ones(0)), "answers"),
+        (lambda x: Observations(x, "scalar", tuple((0,) for _ in range(9)), torch.ones(9)), "answers"),
+    ],
+)
+def test_answers_that_were_not_asked_for_are_refused(answers: Any, field: str) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        align(PRIOR, lambda x, _: answers(x), _config())
+
+    assert caught.value.field == field
+
+
+def test_a_ranking_costs_one_less_than_it_names() -> None:
+    x = torch.zeros(4, 5)
+
+    assert cost(Observations(x, "ranking", ((2, 0, 1),), torch.zeros(1))) == 2
+    assert cost(Observations(x, "pairwise", ((2, 0), (1, 3)), torch.zeros(2))) == 2
+    assert cost(Observations(x, "scalar", ((0,), (1,)), torch.zeros(2))) == 2
