@@ -17,6 +17,7 @@ from alignment.learning import Learner, joined
 from alignment.slates import show
 from apa.errors import InvalidArgument
 from apa.priors.base import Prior
+from apa.records.asking import answers_to
 from apa.records.session import SessionConfig
 from apa.records.slate import Slate
 from apa.surrogates.base import Surrogate
@@ -87,12 +88,13 @@ def align(
         InvalidArgument: the config does not fit the prior, or what the user answered was not asked for.
         NumericalError: a run became non-finite; names the step.
     """
+    _check(config)
     learner = Learner(prior, config, seed, transport, cache or FeatureCache())
     generator = torch.Generator().manual_seed(seed)
     rounds: list[Round] = []
     spent, surrogate, shown_before = 0, None, set[str]()
     while spent < config.budget:
-        asked = min(config.particles_per_round, config.budget - spent)
+        asked = min(answers_to(config, config.particles_per_round), config.budget - spent)
         made = show(prior, surrogate, config, len(rounds), asked, draw_seed(generator), shown_before)
         if len(made.x) == 0:
             # A catalogue of which everything was shown.
@@ -110,6 +112,21 @@ def align(
 def cost(answers: Observations) -> int:
     """What answers take of the budget: a ranking of m items m - 1, every other one 1."""
     return sum(max(1, len(rows) - 1) for rows in answers.rows)
+
+
+def _check(config: SessionConfig) -> None:
+    """Raises InvalidArgument for what only a service does."""
+    if config.raters:
+        raise InvalidArgument(
+            "the loop in-process asks one user", field="raters", expected="none", found=str(config.raters)
+        )
+    if config.refit_on != "all":
+        raise InvalidArgument(
+            "the loop in-process learns from all answers",
+            field="refit_on",
+            expected="all",
+            found=config.refit_on,
+        )
 
 
 def _checked(answers: Observations, x: Tensor, config: SessionConfig, asked: int) -> Observations:

@@ -99,6 +99,29 @@ def test_answers_that_were_not_asked_for_are_refused(answers: Any, field: str) -
     assert caught.value.field == field
 
 
+@pytest.mark.parametrize(
+    ("kind", "shown", "spent"), [("pairwise", [8, 8, 4], [4, 8, 10]), ("ranking", [8, 4], [7, 10])]
+)
+def test_comparisons_and_rankings_are_asked_for_what_they_cost(
+    kind: str, shown: list[int], spent: list[int]
+) -> None:
+    config = _config(feedback_kind=kind, budget=10)
+
+    rounds = align(PRIOR, Respondent(_taste, config.feedback_kind), config).rounds
+
+    assert [len(each.x) for each in rounds] == shown
+    assert [each.spent for each in rounds] == spent
+
+
+@pytest.mark.parametrize("changes", [{"raters": ("ada", "bob")}, {"surrogate": "cnn", "refit_on": "round"}])
+def test_what_only_a_service_does_is_refused(changes: dict[str, Any]) -> None:
+    (field,) = {"raters", "refit_on"} & set(changes)
+    with pytest.raises(InvalidArgument) as caught:
+        align(PRIOR, Respondent(_taste, "scalar"), _config(**changes))
+
+    assert caught.value.field == field
+
+
 def test_a_ranking_costs_one_less_than_it_names() -> None:
     x = torch.zeros(4, 5)
 
