@@ -114,7 +114,7 @@ def shown_items(session_id: str) -> str:
 
 
 def due(shard: int) -> str:
-    """Sorted set: sessions due for a refit, by the time they became so."""
+    """Sorted set: sessions due for a refit, by the time since when, or until when one that failed rests."""
     return f"apa:{shard_tag(shard)}:due"
 
 

@@ -114,6 +114,7 @@ class TrainerMetrics:
     refits: Counter
     """By `result`: published, superseded, unchanged, failed, unavailable."""
     refits_coalesced: Counter
+    refit_batch_sessions: Histogram
     sessions_due: Gauge
 
     @classmethod
@@ -125,6 +126,9 @@ class TrainerMetrics:
             ),
             refits=make.counter("refits_total", "Refits begun.", ["result"]),
             refits_coalesced=make.counter("refits_coalesced_total", "Refits that another one had covered."),
+            refit_batch_sessions=make.histogram(
+                "refit_batch_sessions", "Sessions that were refitted together.", COUNT_BUCKETS
+            ),
             sessions_due=make.gauge("sessions_due", "Sessions that wait for a refit."),
         )
 

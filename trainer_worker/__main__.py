@@ -9,8 +9,9 @@ from apa.config import load_or_exit
 from apa.metrics import TrainerMetrics
 from trainer_worker.app import build_app
 from trainer_worker.config import TrainerSettings
+from trainer_worker.drain import Drain
 from trainer_worker.fit import FeatureCache
-from trainer_worker.refit import Refitter
+from trainer_worker.refit import Tools
 from trainer_worker.serving import Serving
 from trainer_worker.shelf import PriorShelf
 from trainer_worker.stores import Stores
@@ -25,9 +26,9 @@ def main() -> None:
     metrics = TrainerMetrics.create(registry)
     stores = Stores.at(settings.redis_url)
     shelf = PriorShelf(settings.prior_folders)
-    refitter = Refitter(stores, shelf, FeatureCache(settings.cached_items), metrics, settings.lease_s)
+    tools = Tools(stores, shelf, FeatureCache(settings.cached_items), metrics, settings.lease_s)
     app = build_app(settings)
-    register(app, refitter, stores.due, limit=settings.sweep_limit, expires_s=settings.sweep_interval_s)
+    register(app, Drain(tools, settings.batch_sessions))
     serving = Serving(settings, registry, stores.due)
     serving.measure_due(metrics)
     serving.follow(Sweeper(app, settings.sweep_interval_s))

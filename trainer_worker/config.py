@@ -23,12 +23,12 @@ class TrainerSettings(Settings):
     """Refits at once, each in a thread of this process."""
     torch_threads: int = Field(default=1, ge=1, le=1024)
     """Threads of one tensor operation; the tensors of a refit are small."""
+    batch_sessions: int = Field(default=64, ge=1, le=4096)
+    """Sessions that are refitted together, where so many are due and their surrogates stack."""
     lease_s: float = Field(default=30.0, gt=0.0, le=3600.0)
-    """How long a refit has its session to itself, and after how long a failed or lost one is tried again."""
+    """How long a refit has its sessions to itself, and after how long a failed or lost one is tried again."""
     sweep_interval_s: float = Field(default=5.0, gt=0.0, le=3600.0)
     """How often the due set is looked at for what a lost message left behind."""
-    sweep_limit: int = Field(default=200, ge=1, le=100_000)
-    """Sessions that one sweep asks to be refitted, those waiting longest first."""
     visibility_timeout_s: float = Field(default=60.0, ge=1.0, le=86400.0)
     """After how long the broker gives a silent worker's message to another; longer than any refit."""
     cached_items: int = Field(default=4096, ge=0, le=10_000_000)

@@ -1,4 +1,4 @@
-"""The two tasks, both thin: refit a session, and look for sessions that no message speaks of any more."""
+"""The two tasks, both thin: a hint that a session is due, and a look for those whose hint was lost."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import logging
 from celery import Celery
 
 from apa.errors import Unavailable
-from apa.store.due import DueStore
-from trainer_worker.refit import Refitter
+from trainer_worker.drain import Drain
 
 REFIT = "trainer_worker.refit"
 SWEEP = "trainer_worker.sweep"
@@ -16,28 +15,24 @@ SWEEP = "trainer_worker.sweep"
 logger = logging.getLogger(__name__)
 
 
-def register(app: Celery, refitter: Refitter, due: DueStore, *, limit: int, expires_s: float) -> None:
-    """Add the tasks to the application.
+def register(app: Celery, drain: Drain) -> None:
+    """Add the tasks to the application."""
 
-    Args:
-        limit: sessions that one sweep hints at.
-        expires_s: after how long a hint of a sweep is worthless, because the next sweep repeats it.
-    """
+    def run(hinted: str | None = None) -> None:
+        try:
+            more = drain.run(hinted)
+        except Unavailable as error:
+            logger.warning("what is due stays due: %s", error)
+            return
+        if more:
+            # Behind the messages that wait by now, so that none waits for a due set that never empties.
+            app.send_task(SWEEP)
 
     def refit(session_id: str) -> None:
-        try:
-            refitter.refit(session_id)
-        except Unavailable as error:
-            logger.warning("session %s stays due: %s", session_id, error)
+        run(session_id)
 
     def sweep() -> None:
-        try:
-            waiting = due.due(limit)
-        except Unavailable as error:
-            logger.warning("nothing swept: %s", error)
-            return
-        for session_id in waiting:
-            app.send_task(REFIT, args=[session_id], expires=expires_s)
+        run()
 
     app.task(name=REFIT)(refit)
     app.task(name=SWEEP)(sweep)

@@ -13,6 +13,7 @@ from apa.errors import ApaError
 from apa.records.feedback import Acknowledgement, Event, Feedback
 from apa.store.connection import guarded, unavailable
 from apa.store.lua import budget_keys, budget_script, text
+from apa.store.many import outcomes
 from apa.store.refusals import refusal
 from apa.store.stored import loaded
 
@@ -56,8 +57,15 @@ class FeedbackLedger:
     @guarded
     def log(self, session_id: str, start: int = 0) -> list[Event]:
         """The same as `events`, each with the time at which it was accepted."""
-        raw = self._client.lrange(keys.events(session_id), start, -1)
-        return [loaded(Event, event) for event in raw]
+        return _events(session_id, self._client.lrange(keys.events(session_id), start, -1))
+
+    @guarded
+    def logs(self, session_ids: Sequence[str]) -> list[list[Event] | ApaError]:
+        """`log` of each, in one round trip."""
+        pipeline = self._client.pipeline(transaction=False)
+        for session_id in session_ids:
+            pipeline.lrange(keys.events(session_id), 0, -1)
+        return outcomes(session_ids, pipeline.execute(raise_on_error=False), _events)
 
     @guarded
     def record_defaults(self, batch: Sequence[Feedback]) -> list[Acknowledgement | ApaError]:
@@ -102,6 +110,10 @@ class FeedbackLedger:
             ],
             client=client,
         )
+
+
+def _events(_: str, raw: Sequence[bytes | str]) -> list[Event]:
+    return [loaded(Event, event) for event in raw]
 
 
 def _digest(feedback: Feedback) -> str:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import redis
 from redis.typing import EncodableT
 
 from apa import keys
-from apa.errors import DataLoss, NotFound
+from apa.errors import ApaError, DataLoss, NotFound
 from apa.records.particle import Particle
+from apa.store.connection import unavailable
 from apa.store.lua import text
+from apa.store.many import outcomes
 
 DTYPE = "<f4"
+
+Wanted = tuple[str, Sequence[str]]
+"""A session, and particles of it, by their ids."""
 
 
 def queue_write(
@@ -32,14 +38,30 @@ def queue_write(
 
 
 def read(client: redis.Redis, session_id: str, particle_ids: Sequence[str]) -> list[Particle]:
+    (found,) = read_many(client, [(session_id, particle_ids)])
+    if isinstance(found, ApaError):
+        raise found
+    return found
+
+
+def read_many(client: redis.Redis, wanted: Sequence[Wanted]) -> list[list[Particle] | ApaError]:
+    """The particles of several sessions, in one round trip."""
     pipeline = client.pipeline(transaction=False)
-    for particle_id in particle_ids:
-        pipeline.hgetall(keys.particle(session_id, particle_id))
-    rows = zip(particle_ids, pipeline.execute(), strict=True)
-    return [_decoded(particle_id, fields) for particle_id, fields in rows]
+    for session_id, particle_ids in wanted:
+        for particle_id in particle_ids:
+            pipeline.hgetall(keys.particle(session_id, particle_id))
+    replies = iter(pipeline.execute(raise_on_error=False))
+    rows = [[next(replies) for _ in particle_ids] for _, particle_ids in wanted]
+    return outcomes(wanted, rows, _particles)
 
 
-def _decoded(particle_id: str, fields: dict[bytes, bytes]) -> Particle:
+def _particles(wanted: Wanted, rows: Sequence[Any]) -> list[Particle]:
+    return [_decoded(particle_id, fields) for particle_id, fields in zip(wanted[1], rows, strict=True)]
+
+
+def _decoded(particle_id: str, fields: dict[bytes, bytes] | redis.RedisError) -> Particle:
+    if isinstance(fields, redis.RedisError):
+        raise unavailable(fields)
     if not fields:
         raise NotFound(
             "no such particle, or it has expired",

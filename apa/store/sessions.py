@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import redis
 
 from apa import keys
-from apa.errors import AlreadyExists
+from apa.errors import AlreadyExists, ApaError
 from apa.records.feedback import OLDEST_KIND
 from apa.records.session import Ledger, Session, SessionConfig
 from apa.store import session_pages
 from apa.store.connection import guarded
 from apa.store.lua import budget_keys, budget_script, script, text
+from apa.store.many import outcomes
 from apa.store.stored import loaded, unknown_session
 
 
@@ -55,10 +58,15 @@ class SessionStore:
     @guarded
     def get(self, session_id: str) -> Session:
         """Raises NotFound."""
-        raw = self._client.get(keys.session(session_id))
-        if raw is None:
-            raise unknown_session(session_id)
-        return loaded(Session, raw)
+        return _read(session_id, self._client.get(keys.session(session_id)))
+
+    @guarded
+    def get_many(self, session_ids: Sequence[str]) -> list[Session | ApaError]:
+        """`get` of each, in one round trip."""
+        pipeline = self._client.pipeline(transaction=False)
+        for session_id in session_ids:
+            pipeline.get(keys.session(session_id))
+        return outcomes(session_ids, pipeline.execute(raise_on_error=False), _read)
 
     @guarded
     def close(self, session_id: str) -> None:
@@ -116,6 +124,12 @@ def _asked(config: SessionConfig) -> list[str]:
     kind = [] if config.feedback_kind == OLDEST_KIND else ["kind", config.feedback_kind]
     # No name holds a space: each is found between two of them.
     return kind + (["raters", f" {' '.join(config.raters)} "] if config.raters else [])
+
+
+def _read(session_id: str, raw: bytes | str | None) -> Session:
+    if raw is None:
+        raise unknown_session(session_id)
+    return loaded(Session, raw)
 
 
 def _contents(session: Session) -> dict[str, object]:

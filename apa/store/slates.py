@@ -19,6 +19,7 @@ from apa.store import particles
 from apa.store.connection import guarded
 from apa.store.known import while_known
 from apa.store.lua import budget_keys, budget_script, milliseconds, text
+from apa.store.particles import Wanted
 from apa.store.stored import closed_session, loaded, unknown_session
 
 Arguments = Mapping[str, object]
@@ -194,6 +195,11 @@ class SlateStore:
     def particles(self, session_id: str, particle_ids: Sequence[str]) -> list[Particle]:
         """The shown particles, in the order asked for. Raises NotFound naming the first that is gone."""
         return particles.read(self._client, session_id, particle_ids)
+
+    @guarded
+    def particles_of(self, wanted: Sequence[Wanted]) -> list[list[Particle] | ApaError]:
+        """`particles` of several sessions, in one round trip."""
+        return particles.read_many(self._client, wanted)
 
 
 def _check_items(slate: Slate, shown: Sequence[Particle]) -> None:

@@ -9,16 +9,19 @@ from dataclasses import dataclass
 import redis
 
 from apa import keys
-from apa.errors import DataLoss, InvalidArgument, NotFound
+from apa.errors import ApaError, DataLoss, InvalidArgument, NotFound
 from apa.records.session import SurrogateVersion
-from apa.store.connection import guarded
+from apa.store.connection import guarded, unavailable
 from apa.store.due import Lease
-from apa.store.known import while_known
 from apa.store.lua import script, text
+from apa.store.many import outcomes
 from apa.store.stored import loaded, unknown_session
 
 KEPT_VERSIONS = 5
 MIN_HASH_CHARS = 8
+
+Fitted = tuple[Lease, SurrogateVersion, bytes]
+"""An artifact, and by which right it becomes which version."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class SurrogateStore:
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
+        self._store = script(client, "store_surrogate")
         self._publish = script(client, "publish_surrogate")
         self._pin = script(client, "pin_surrogate")
         self._release = script(client, "release_surrogate")
@@ -49,32 +53,42 @@ class SurrogateStore:
             InvalidArgument: the version is not the hash of the blob.
             DataLoss: what Redis stored is not what was written.
         """
-        if not _matches(version.version, blob):
-            raise InvalidArgument(
-                "the version is not the hash of the artifact",
-                field="version",
-                expected=f"{hashlib.sha256(blob).hexdigest()}, or its first characters",
-                found=version.version,
-            )
-        if not self._store(lease.session_id, version.version, blob):
-            return False
-        try:
-            self.blob(lease.session_id, version.version)
-        except NotFound:
-            # Its session was deleted, or another publisher of the same contents was refused and removed them.
-            return False
-        return self._move_pointer(lease, version) == "published"
+        (published,) = self.publish_many([(lease, version, blob)])
+        if isinstance(published, ApaError):
+            raise published
+        return published
 
-    def _store(self, session_id: str, version: str, blob: bytes) -> bool:
-        def queue(pipeline: redis.client.Pipeline) -> None:
-            pipeline.set(keys.surrogate_blob(session_id, version), blob)
-            pipeline.sadd(keys.surrogate_blobs(session_id), version)
+    @guarded
+    def publish_many(self, fitted: Sequence[Fitted]) -> list[bool | ApaError]:
+        """`publish` of each, in two round trips for all of them."""
+        for _, version, blob in fitted:
+            _check_name(version.version, blob)
+        stored = self._store_blobs(fitted)
+        pipeline = self._client.pipeline(transaction=False)
+        sound = [one for one, found in zip(fitted, stored, strict=True) if found is True]
+        for lease, version, _ in sound:
+            self._queue_pointer(pipeline, lease, version)
+        replies = pipeline.execute(raise_on_error=False)
+        moved = iter(outcomes(sound, replies, lambda _, reply: text(reply) == "published"))
+        return [next(moved) if found is True else found for found in stored]
 
-        return bool(while_known(self._client, session_id, queue))
+    def _store_blobs(self, fitted: Sequence[Fitted]) -> list[bool | ApaError]:
+        """Writes the artifacts and reads each back; False for one whose session is gone."""
+        pipeline = self._client.pipeline(transaction=False)
+        for lease, version, blob in fitted:
+            session_id = lease.session_id
+            key = keys.surrogate_blob(session_id, version.version)
+            of_session = [keys.session(session_id), key, keys.surrogate_blobs(session_id)]
+            self._store(keys=of_session, args=[version.version, blob], client=pipeline)
+            pipeline.get(key)
+        replies = pipeline.execute(raise_on_error=False)
+        return outcomes(fitted, list(zip(replies[::2], replies[1::2], strict=True)), _read_back)
 
-    def _move_pointer(self, lease: Lease, version: SurrogateVersion) -> str:
+    def _queue_pointer(
+        self, pipeline: redis.client.Pipeline, lease: Lease, version: SurrogateVersion
+    ) -> None:
         session_id = lease.session_id
-        reply = self._publish(
+        self._publish(
             keys=[
                 keys.surrogate_pointer(session_id),
                 keys.surrogate_versions(session_id),
@@ -93,14 +107,21 @@ class SurrogateStore:
                 keys.surrogate_blob(session_id, ""),
                 keys.PUBLISHED_CHANNEL,
             ],
+            client=pipeline,
         )
-        return text(reply)
 
     @guarded
     def current(self, session_id: str) -> SurrogateVersion | None:
         """The newest published surrogate; None before the first."""
-        raw = self._client.hget(keys.surrogate_pointer(session_id), "record")
-        return None if raw is None else loaded(SurrogateVersion, raw)
+        return _version(session_id, self._client.hget(keys.surrogate_pointer(session_id), "record"))
+
+    @guarded
+    def current_of(self, session_ids: Sequence[str]) -> list[SurrogateVersion | ApaError | None]:
+        """`current` of each, in one round trip."""
+        pipeline = self._client.pipeline(transaction=False)
+        for session_id in session_ids:
+            pipeline.hget(keys.surrogate_pointer(session_id), "record")
+        return outcomes(session_ids, pipeline.execute(raise_on_error=False), _version)
 
     @guarded
     def steering(self, session_id: str) -> Steering | None:
@@ -152,23 +173,58 @@ class SurrogateStore:
             NotFound: no such version, or it is kept no longer.
             DataLoss: the stored bytes do not have the version's hash.
         """
-        blob = self._client.get(keys.surrogate_blob(session_id, version))
-        if blob is None:
-            raise NotFound(
-                "no such surrogate, or it is kept no longer",
-                field="surrogate_version",
-                expected=f"one of the newest {KEPT_VERSIONS} versions of the session",
-                found=version,
-            )
-        assert isinstance(blob, bytes)
-        if not _matches(version, blob):
-            raise DataLoss(
-                "a stored surrogate is damaged",
-                field="surrogate_version",
-                expected=version,
-                found=hashlib.sha256(blob).hexdigest()[: len(version)],
-            )
-        return blob
+        return _blob(version, self._client.get(keys.surrogate_blob(session_id, version)))
+
+    @guarded
+    def blobs(self, wanted: Sequence[tuple[str, str]]) -> list[bytes | ApaError]:
+        """`blob` of each session and version, in one round trip."""
+        pipeline = self._client.pipeline(transaction=False)
+        for session_id, version in wanted:
+            pipeline.get(keys.surrogate_blob(session_id, version))
+        replies = pipeline.execute(raise_on_error=False)
+        return outcomes(wanted, replies, lambda one, raw: _blob(one[1], raw))
+
+
+def _version(_: str, raw: bytes | str | None) -> SurrogateVersion | None:
+    return None if raw is None else loaded(SurrogateVersion, raw)
+
+
+def _blob(version: str, raw: object) -> bytes:
+    if raw is None:
+        raise NotFound(
+            "no such surrogate, or it is kept no longer",
+            field="surrogate_version",
+            expected=f"one of the newest {KEPT_VERSIONS} versions of the session",
+            found=version,
+        )
+    assert isinstance(raw, bytes)
+    if not _matches(version, raw):
+        raise DataLoss(
+            "a stored surrogate is damaged",
+            field="surrogate_version",
+            expected=version,
+            found=hashlib.sha256(raw).hexdigest()[: len(version)],
+        )
+    return raw
+
+
+def _read_back(fitted: Fitted, replies: tuple[object, object]) -> bool:
+    for reply in replies:
+        if isinstance(reply, redis.RedisError):
+            raise unavailable(reply)
+    _, blob = replies
+    # Its session was deleted, or another publisher of the same contents was refused and removed them.
+    return blob is not None and bool(_blob(fitted[1].version, blob))
+
+
+def _check_name(version: str, blob: bytes) -> None:
+    if not _matches(version, blob):
+        raise InvalidArgument(
+            "the version is not the hash of the artifact",
+            field="version",
+            expected=f"{hashlib.sha256(blob).hexdigest()}, or its first characters",
+            found=version,
+        )
 
 
 def _not_kept(version: str, kept: Sequence[str]) -> NotFound:

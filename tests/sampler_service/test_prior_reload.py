@@ -85,7 +85,7 @@ def test_a_session_of_a_replaced_prior_becomes_due_and_is_served_again_after_its
     world = TrainerWorld(redis_client, tmp_path / "priors")
     session = world.session()
     world.answer(session)
-    world.refitter.refit(session)
+    world.refit(session)
     before = world.stores.surrogates.current(session)
     with running_sampler(tmp_path, redis_url, tmp_path / "priors") as sampler, sampler.client() as client:
         assert before is not None
@@ -93,7 +93,7 @@ def test_a_session_of_a_replaced_prior_becomes_due_and_is_served_again_after_its
         new = write_prior(tmp_path / "priors" / "toy", seed=1)
         wait_until(lambda: _version(client, "toy") == new.content_hash, 30, "the new version")
         world.answer(session, count=5)
-        world.refitter.refit(session)
+        world.refit(session)
         after = world.stores.surrogates.current(session)
         assert after is not None
         assert client.sample(session).slate.surrogate_version == after.version != before.version

@@ -128,7 +128,7 @@ def test_previews_of_a_session_leave_its_run_as_it_is(client: Client, world: Tra
     cold = previews(client, session, request_id="cold", progress_every=1, preview_particles=32)
     assert {len(preview.rows) for preview in cold} == {8}, "a cold start draws as many as it shows"
     world.answer(session)
-    world.refitter.refit(session)
+    world.refit(session)
     sampling = {"seed": 7, "num_steps": 12}
     plain = client.sample(session, sampling=sampling, include_particles=True).particles
     events = list(
@@ -176,7 +176,7 @@ def test_the_first_slate_is_a_cold_start_and_a_later_one_is_steered_by_what_was_
     assert (len(cold.items), cold.asked, cold.surrogate_version) == (8, 8, "")
 
     world.answer(session)
-    world.refitter.refit(session)
+    world.refit(session)
     result = client.sample(session, sampling={"num_steps": 20})
     current = world.stores.surrogates.current(session)
     assert current is not None
@@ -195,7 +195,7 @@ def test_a_new_surrogate_is_used_by_the_next_run_without_a_restart(
     versions = []
     for _ in range(2):
         world.answer(session)
-        world.refitter.refit(session)
+        world.refit(session)
         versions.append(client.sample(session).slate.surrogate_version)
     assert len(set(versions)) == 2
 
@@ -237,7 +237,7 @@ def test_a_run_that_is_left_gives_back_its_reservation_and_its_place(
 ) -> None:
     session = world.session(num_particles=512, particles_per_round=8)
     world.answer(session)
-    world.refitter.refit(session)
+    world.refit(session)
     stream = client.sample_stream(session, sampling={"num_steps": 400}, progress_every=1)
     assert isinstance(next(stream), Started)
     assert isinstance(next(stream), Progress)
@@ -263,7 +263,7 @@ def test_a_caller_that_leaves_at_the_first_event_ends_its_run(
 def test_a_deadline_ends_the_run(client: Client, world: TrainerWorld, sampler: RunningSampler) -> None:
     session = world.session(num_particles=512)
     world.answer(session)
-    world.refitter.refit(session)
+    world.refit(session)
     stream = client.sample_stream(session, sampling={"num_steps": 400}, timeout_s=0.5)
     assert isinstance(next(stream), Started)
     assert world.stores.sessions.ledger(session).reserved == 8
@@ -296,7 +296,7 @@ def test_a_damaged_surrogate_is_refused_and_costs_no_budget(
     session = world.session()
     # Other answers than in any other test: what a server has loaded already, damage cannot reach.
     world.answer(session, count=5)
-    world.refitter.refit(session)
+    world.refit(session)
     current = world.stores.surrogates.current(session)
     assert current is not None
     redis_client.setrange(keys.surrogate_blob(session, current.version), 100, b"?")
@@ -311,7 +311,7 @@ def test_a_surrogate_of_another_prior_makes_the_session_due_again(
     write_prior(tmp_path / "toy", seed=1)
     session = world.session()
     world.answer(session)
-    world.refitter_with(lease_s=5.0).refit(session)
+    world.refit(session, lease_s=5.0)
     assert world.due() == []
     with sampler.client(retry_for_s=0.0) as client:
         refused(Unavailable, "prior", client, session)

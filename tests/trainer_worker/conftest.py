@@ -21,5 +21,5 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture
 def world(redis_client: redis.Redis, tmp_path: Path) -> TrainerWorld:
-    """An empty store, the prior `toy`, and a refitter."""
+    """An empty store, the prior `toy`, and what refits them."""
     return TrainerWorld(redis_client, tmp_path / "priors")

@@ -6,14 +6,13 @@ import pytest
 import torch
 
 from apa import keys
-from apa.errors import Unavailable
+from apa.errors import NumericalError, Unavailable
 from apa.store.connection import connect
 from apa.store.due import DueStore
 from apa.surrogates import load
 from tests.trainer_worker.world import TrainerWorld, write_prior
-from trainer_worker import refit as refit_module
-from trainer_worker.fit import fit
-from trainer_worker.refit import MAX_PASSES
+from trainer_worker.drain import MAX_PASSES
+from trainer_worker.fit import fit, together
 
 
 def test_answers_become_a_published_surrogate_and_the_session_is_no_longer_due(world: TrainerWorld) -> None:
@@ -21,7 +20,7 @@ def test_answers_become_a_published_surrogate_and_the_session_is_no_longer_due(w
     world.answer(count=8)
     assert world.due() == ["s1"]
 
-    world.refitter.refit("s1")
+    world.refit("s1")
 
     assert world.due() == []
     assert world.trained_events() == 8
@@ -40,9 +39,9 @@ def test_answers_become_a_published_surrogate_and_the_session_is_no_longer_due(w
 def test_a_second_hint_for_the_same_answers_costs_nothing(world: TrainerWorld) -> None:
     world.session()
     world.answer()
-    world.refitter.refit("s1")
+    world.refit("s1")
     before = world.stores.surrogates.versions("s1")
-    world.refitter.refit("s1")
+    world.refit("s1")
     assert world.stores.surrogates.versions("s1") == before
     assert world.measured("refits_coalesced_total") == 1
 
@@ -51,7 +50,7 @@ def test_while_somebody_else_refits_a_hint_is_dropped(world: TrainerWorld) -> No
     world.session()
     world.answer()
     assert world.stores.due.acquire("s1", 30.0) is not None
-    world.refitter.refit("s1")
+    world.refit("s1")
     assert world.due() == ["s1"]
     assert world.trained_events() == 0
     assert world.measured("refits_coalesced_total") == 1
@@ -70,8 +69,8 @@ def test_answers_that_arrive_during_a_refit_are_covered_by_another_pass(
             world.answer(count=2)
         return fit(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(refit_module, "fit", fit_while_answers_arrive)
-    world.refitter.refit("s1")
+    monkeypatch.setattr(together, "fit", fit_while_answers_arrive)
+    world.refit("s1")
 
     assert rounds == [3, 5]
     assert world.trained_events() == 5
@@ -91,8 +90,8 @@ def test_a_session_answered_without_end_leaves_room_for_others_and_stays_due(
         world.answer(count=1)
         return fit(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(refit_module, "fit", fit_while_answers_arrive)
-    world.refitter.refit("s1")
+    monkeypatch.setattr(together, "fit", fit_while_answers_arrive)
+    world.refit("s1")
     assert passes == MAX_PASSES
     assert world.due() == ["s1"]
 
@@ -103,21 +102,21 @@ def test_a_stale_lease_cannot_publish(world: TrainerWorld, monkeypatch: pytest.M
 
     def fit_until_the_lease_is_lost(*args: object) -> object:
         # The lease runs out while fitting, and a second worker takes the session over and is quicker.
-        monkeypatch.setattr(refit_module, "fit", fit)
+        monkeypatch.setattr(together, "fit", fit)
         world.answer(count=4)
         while world.trained_events() == 0:
-            world.refitter.refit("s1")
+            world.refit("s1")
         return fit(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(refit_module, "fit", fit_until_the_lease_is_lost)
-    world.refitter_with(lease_s=0.05).refit("s1")
+    monkeypatch.setattr(together, "fit", fit_until_the_lease_is_lost)
+    world.refit("s1", lease_s=0.05)
 
     assert world.trained_events() == 8
     assert len(world.stores.surrogates.versions("s1")) == 1
     assert world.measured("refits_total", result="superseded") == 1
 
 
-def test_a_poisoned_session_is_reported_and_rests_until_its_lease_expires(
+def test_a_poisoned_session_is_reported_and_rests(
     world: TrainerWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
     world.session()
@@ -125,7 +124,7 @@ def test_a_poisoned_session_is_reported_and_rests_until_its_lease_expires(
     world.lose("s1", lost)
 
     for _ in range(5):
-        world.refitter.refit("s1")
+        world.refit("s1")
 
     assert world.measured("refits_total", result="failed") == 1
     assert world.due() == ["s1"]
@@ -135,12 +134,45 @@ def test_a_poisoned_session_is_reported_and_rests_until_its_lease_expires(
     assert lost in messages[0]
 
 
+def test_a_new_answer_is_a_new_try_after_a_failure_and_only_one(world: TrainerWorld) -> None:
+    world.session()
+    world.lose("s1", world.answer(count=4)[2])
+    world.refit("s1")
+    world.answer(count=1)
+    for _ in range(5):
+        world.refit("s1")
+    assert world.measured("refits_total", result="failed") == 2
+    failure = world.failure()
+    assert failure is not None
+    assert failure.num_events == 5
+
+
+def test_answers_that_came_while_a_refit_failed_are_tried_at_once(
+    world: TrainerWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.session()
+    world.answer(count=2)
+
+    def fit_or_fail(*args: object) -> object:
+        if len(args[2]) == 2:  # type: ignore[arg-type]
+            world.answer(count=1)
+            raise NumericalError("two are too few")
+        return fit(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(together, "fit", fit_or_fail)
+    world.refit("s1")
+
+    assert world.trained_events() == 3
+    assert world.failure() is None
+    assert world.due() == []
+
+
 def test_why_a_refit_failed_is_kept_for_who_waits_for_it(world: TrainerWorld) -> None:
     world.session()
     lost = world.answer(count=4)[2]
     world.lose("s1", lost)
 
-    world.refitter.refit("s1")
+    world.refit("s1")
 
     failure = world.failure()
     assert failure is not None
@@ -156,8 +188,8 @@ def test_a_bug_of_ours_is_kept_without_its_text(world: TrainerWorld, monkeypatch
     def broken(*_: object) -> object:
         raise RuntimeError("password=hunter2")
 
-    monkeypatch.setattr(refit_module, "fit", broken)
-    world.refitter.refit("s1")
+    monkeypatch.setattr(together, "fit", broken)
+    world.refit("s1")
 
     failure = world.failure()
     assert failure is not None
@@ -170,7 +202,7 @@ def test_a_damaged_log_is_a_failure_of_all_its_answers(world: TrainerWorld) -> N
     world.answer(count=3)
     world.client.lset(keys.events("s1"), 1, "not an event")
 
-    world.refitter.refit("s1")
+    world.refit("s1")
 
     failure = world.failure()
     assert failure is not None
@@ -178,19 +210,19 @@ def test_a_damaged_log_is_a_failure_of_all_its_answers(world: TrainerWorld) -> N
 
 
 def test_a_session_that_is_not_there_keeps_no_failure(world: TrainerWorld) -> None:
-    world.refitter.refit("nobody")
+    world.refit("nobody")
     assert world.failure("nobody") is None
 
 
 def test_a_poisoned_session_heals_by_itself_once_its_cause_is_gone(world: TrainerWorld) -> None:
     world.session(prior="other")
     world.answer(count=3)
-    world.refitter_with(lease_s=0.02).refit("s1")
+    world.refit("s1", lease_s=0.5)
     assert world.measured("refits_total", result="failed") == 1
     write_prior(world.priors / "other")
     assert world.failure() is not None
     while world.trained_events() == 0:
-        world.refitter.refit("s1")
+        world.refit("s1")
     assert world.due() == []
     assert world.failure() is None
 
@@ -201,7 +233,7 @@ def test_another_poisoned_session_does_not_touch_this_one(world: TrainerWorld) -
     world.lose("bad", world.answer("bad", 2)[0])
     world.answer("good", 2)
     for name in world.due():
-        world.refitter.refit(name)
+        world.refit(name)
     assert world.due() == ["bad"]
     assert world.trained_events("good") == 2
 
@@ -216,20 +248,20 @@ def test_a_store_that_is_away_leaves_the_session_due_and_its_lease_free(
         raise Unavailable("away")
 
     with monkeypatch.context() as patch:
-        patch.setattr(world.stores.ledger, "log", away)
+        patch.setattr(world.stores.ledger, "logs", away)
         with pytest.raises(Unavailable):
-            world.refitter.refit("s1")
-    world.refitter.refit("s1")
+            world.refit("s1")
+    world.refit("s1")
     assert world.trained_events() == 2
 
 
 def test_a_reloaded_prior_is_refitted_though_no_answer_is_new(world: TrainerWorld) -> None:
     world.session()
     world.answer()
-    world.refitter.refit("s1")
+    world.refit("s1")
     replaced = write_prior(world.priors / "toy", seed=1)
     world.stores.due.mark("s1")
-    world.refitter.refit("s1")
+    world.refit("s1")
     current = world.stores.surrogates.current("s1")
     assert current is not None
     assert load(world.stores.surrogates.blob("s1", current.version)).prior_hash == replaced.content_hash
@@ -239,7 +271,7 @@ def test_a_reloaded_prior_is_refitted_though_no_answer_is_new(world: TrainerWorl
 def test_a_due_session_without_answers_is_settled(world: TrainerWorld) -> None:
     world.session()
     world.stores.due.mark("s1")
-    world.refitter.refit("s1")
+    world.refit("s1")
     assert world.due() == []
     assert world.trained_events() == 0
 
@@ -247,10 +279,10 @@ def test_a_due_session_without_answers_is_settled(world: TrainerWorld) -> None:
 def test_a_refit_encodes_only_the_new_answers(world: TrainerWorld) -> None:
     world.session()
     world.answer(count=8)
-    world.refitter.refit("s1")
+    world.refit("s1")
     assert len(world.cache) == 8
     world.answer(count=2)
-    world.refitter.refit("s1")
+    world.refit("s1")
     assert len(world.cache) == 10
 
 

@@ -57,5 +57,5 @@ def test_a_session_is_refitted_with_the_transport_of_its_prior(world: TrainerWor
     _learn_transport(world.priors / "toy")
     world.session()
     world.answer(count=6)
-    world.refitter.refit("s1")
+    world.refit("s1")
     assert world.trained_events() == 6

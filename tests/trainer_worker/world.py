@@ -1,4 +1,4 @@
-"""A store, a small prior in a folder, and a refitter that works on both."""
+"""A store, a small prior in a folder, and what refits the one with the other."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ from apa.store.ledger import FeedbackLedger
 from apa.store.sessions import SessionStore
 from apa.store.slates import SlateStore
 from apa.store.surrogates import SurrogateStore
+from trainer_worker.drain import Drain
 from trainer_worker.fit import FeatureCache
-from trainer_worker.refit import Refitter
+from trainer_worker.refit import Tools
 from trainer_worker.shelf import PriorShelf
 from trainer_worker.stores import Stores
 
@@ -67,10 +68,14 @@ class TrainerWorld:
             SurrogateStore(self.client),
         )
         self.cache = FeatureCache()
-        self.refitter = self.refitter_with(lease_s=30.0)
 
-    def refitter_with(self, lease_s: float) -> Refitter:
-        return Refitter(self.stores, PriorShelf([self.priors]), self.cache, self.metrics, lease_s)
+    def drain(self, lease_s: float = 30.0, most: int = 64) -> Drain:
+        shelf = PriorShelf([self.priors])
+        return Drain(Tools(self.stores, shelf, self.cache, self.metrics, lease_s), most)
+
+    def refit(self, session_id: str = "s1", lease_s: float = 30.0) -> None:
+        """What a hint makes a worker do."""
+        self.drain(lease_s).run(session_id)
 
     def session(self, session_id: str = "s1", **config: object) -> str:
         fields = {"prior": "toy", "budget": 80, "particles_per_round": 8} | config

@@ -97,5 +97,6 @@ if from_slate > 0 then
     close_slate(slate_id)
   end
 end
-redis.call('ZADD', KEYS[8], 'NX', now, session_id)
+-- Not NX: a session that rests after a failed refit is due at once again.
+redis.call('ZADD', KEYS[8], 'LT', now, session_id)
 return {'ok', sequence, 0, spent, budget - spent}

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 import redis
 
-from apa.errors import InvalidArgument, NotFound
+from apa.errors import ApaError, InvalidArgument, NotFound
 from apa.records.erased import Erased
 from apa.records.session import RefitFailure, SurrogateVersion
 from apa.store import known
 from apa.store.due import DueStore
 from apa.store.erasure import Erasure
-from apa.store.surrogates import SurrogateStore
+from apa.store.surrogates import Fitted, SurrogateStore
 from tests.apa.store.test_surrogates import a_lease, fitted
 from tests.apa.store.world import LONG_S, World, a_session, a_slate, an_answer, particles_of
 
@@ -39,7 +41,7 @@ def live_through_everything(world: World) -> None:
     for events in range(1, 8):
         store.publish(lease, *fitted(events))
     store.pin("s1", fitted(7)[0].version)
-    world.due.fail(lease, RefitFailure(error="DataLoss", message="gone", num_events=2, failed_at=1e9))
+    world.due.fail(lease, RefitFailure(error="DataLoss", message="gone", num_events=2, failed_at=1e9), 60)
     assert shown.items
 
 
@@ -112,35 +114,35 @@ def test_a_session_of_an_earlier_release_goes_too(world: World, erasure: Erasure
 
 def test_a_refit_under_way_publishes_settles_and_reports_nothing(world: World, erasure: Erasure) -> None:
     live_through_everything(world)
-    world.client.delete(*world.client.scan_iter("*:lease:s1"))
     lease = a_lease(world.due)
 
     erasure.user("default", "ada")
 
     assert not SurrogateStore(world.client).publish(lease, *fitted(99))
     assert not world.due.settle(lease, 2)
-    assert not world.due.fail(lease, RefitFailure(error="X", message="", num_events=1, failed_at=1e9))
+    assert not world.due.fail(lease, RefitFailure(error="X", message="", num_events=1, failed_at=1e9), 60)
     world.due.mark("s1")
     assert world.due.acquire("s1", 60) is None
     assert traces(world.client) == []
 
 
-@pytest.mark.parametrize("before_reading", [True, False])
+@pytest.mark.parametrize("before_storing", [True, False])
 def test_a_publishing_in_the_middle_of_which_the_user_is_erased_leaves_nothing(
-    world: World, erasure: Erasure, monkeypatch: pytest.MonkeyPatch, before_reading: bool
+    world: World, erasure: Erasure, monkeypatch: pytest.MonkeyPatch, before_storing: bool
 ) -> None:
     lease = a_lease(world.due)
     between = SurrogateStore(world.client)
-    read = between.blob
+    store = between._store_blobs
 
-    def erase_and_read(session_id: str, version: str) -> bytes:
-        if before_reading:
+    def erase_and_store(given: Sequence[Fitted]) -> list[bool | ApaError]:
+        if before_storing:
             erasure.user("default", "ada")
-        contents = read(session_id, version)
+        stored = store(given)
+        assert stored == [not before_storing]
         erasure.user("default", "ada")
-        return contents
+        return stored
 
-    monkeypatch.setattr(between, "blob", erase_and_read)
+    monkeypatch.setattr(between, "_store_blobs", erase_and_store)
     assert not between.publish(lease, *fitted(1))
     assert traces(world.client) == []
 

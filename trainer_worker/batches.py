@@ -1,0 +1,30 @@
+"""Which due sessions are refitted together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from apa.records.session import Session
+
+STACKED = {"linear"}
+"""Families whose fits are computed as one. One of the others takes about a second: each is its own batch,
+so that workers share them and none outlasts its lease behind the others."""
+
+
+def batches(sessions: Sequence[Session], most: int) -> list[list[Session]]:
+    """Sessions that share one computation, up to `most` in each; the first batch has the longest waiting.
+
+    Args:
+        sessions: those waiting longest first.
+    """
+    found: list[list[Session]] = []
+    open_batch: dict[object, list[Session]] = {}
+    for session in sessions:
+        config = session.config
+        group = (config.prior, config.surrogate, config.feedback_kind)
+        batch = open_batch.get(group, [])
+        if not batch or len(batch) >= most or config.surrogate not in STACKED:
+            batch = open_batch[group] = []
+            found.append(batch)
+        batch.append(session)
+    return found
