@@ -155,6 +155,7 @@ def as_shown(
             propensity=item.propensity,
             predicted_mean=item.predicted_mean,
             predicted_std=item.predicted_std,
+            score=item.score,
             decoded=decode(job.prior, x, item.item_id, images),
         )
         for item, x in zip(slate.items, xs, strict=True)
@@ -167,4 +168,6 @@ def as_shown(
         asked=slate.asked,
         surrogate_version=slate.surrogate_version,
         expires_at=slate.expires_at,
+        created_at=slate.created_at,
+        policy=slate.policy,
     )

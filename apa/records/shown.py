@@ -72,6 +72,7 @@ class ShownItem:
         reason: why it was selected.
         propensity: inclusion probability given the population, in (0, 1].
         predicted_mean, predicted_std: of the reward, in the user's units; 0 without a surrogate.
+        score: what the policy ranked it by when it was picked, in the user's units; 0 for a cold start.
     """
 
     particle_id: str
@@ -82,6 +83,7 @@ class ShownItem:
     predicted_mean: float = 0.0
     predicted_std: float = 0.0
     decoded: Decoded = None
+    score: float = 0.0
 
     @property
     def png(self) -> bytes | None:
@@ -100,7 +102,8 @@ class ShownSlate:
         round_index: slates fully answered or expired when this one was made.
         asked: answers reserved of the budget; 0 once it is spent.
         surrogate_version: what steered the run; "" for the unsteered prior.
-        expires_at: Unix seconds.
+        expires_at, created_at: Unix seconds.
+        policy: name of the one that chose; "" for a cold start, and for slates of a release that did not say.
     """
 
     slate_id: str
@@ -110,3 +113,5 @@ class ShownSlate:
     asked: int
     surrogate_version: str
     expires_at: float
+    created_at: float = 0.0
+    policy: str = ""

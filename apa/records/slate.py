@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SelectionReason = Literal["cold_start", "top", "random"]
+SelectionReason = Literal["cold_start", "top", "random", "sampled", "diverse"]
 
 
 class SlateItem(BaseModel):
@@ -22,6 +22,8 @@ class SlateItem(BaseModel):
     predicted_mean: float = 0.0
     predicted_std: float = 0.0
     """Of the reward, in the user's units; 0 without a surrogate."""
+    score: float = Field(default=0.0, exclude_if=lambda score: score == 0.0)
+    """What the policy ranked it by when it was picked, in the user's units; 0 for a cold start."""
     item_id: str | None = None
     """The catalogue item that was shown; None where the prior has no catalogue."""
 
@@ -40,6 +42,8 @@ class Slate(BaseModel):
     asked: int = Field(ge=0)
     """Answers reserved of the budget for this slate."""
     surrogate_version: str = ""
+    policy: str = Field(default="", exclude_if=lambda policy: policy == "")
+    """Which chose; "" for a cold start."""
     created_at: float
     expires_at: float
     """Unix seconds."""

@@ -15,6 +15,8 @@ REASONS: dict[SelectionReason, common_pb2.SelectionReason] = {
     "cold_start": common_pb2.SELECTION_REASON_COLD_START,
     "top": common_pb2.SELECTION_REASON_TOP,
     "random": common_pb2.SELECTION_REASON_RANDOM,
+    "sampled": common_pb2.SELECTION_REASON_SAMPLED,
+    "diverse": common_pb2.SELECTION_REASON_DIVERSE,
 }
 REASON_NAMES: dict[int, SelectionReason] = {code: name for name, code in REASONS.items()}
 
@@ -28,6 +30,8 @@ def slate_to_pb(slate: ShownSlate) -> common_pb2.Slate:
         asked=slate.asked,
         surrogate_version=slate.surrogate_version,
         expires_at=time_to_pb(slate.expires_at),
+        created_at=time_to_pb(slate.created_at),
+        policy=slate.policy,
     )
 
 
@@ -45,6 +49,8 @@ def slate_from_pb(slate: common_pb2.Slate) -> ShownSlate:
         asked=slate.asked,
         surrogate_version=slate.surrogate_version,
         expires_at=time_from_pb(slate.expires_at),
+        created_at=time_from_pb(slate.created_at),
+        policy=slate.policy,
     )
 
 
@@ -57,6 +63,7 @@ def _item_to_pb(item: ShownItem) -> common_pb2.SlateItem:
         propensity=item.propensity,
         predicted_mean=item.predicted_mean,
         predicted_std=item.predicted_std,
+        score=item.score,
     )
     if item.png is not None:
         message.png = item.png
@@ -79,6 +86,7 @@ def _item_from_pb(item: common_pb2.SlateItem, field: str) -> ShownItem:
         propensity=item.propensity,
         predicted_mean=item.predicted_mean,
         predicted_std=item.predicted_std,
+        score=item.score,
         decoded=_decoded(item),
     )
 
