@@ -14,12 +14,12 @@ from apa.records.sampling import SamplingOverrides
 from apa.records.session import Session, SessionConfig
 from apa.records.slate import Slate
 from apa.store.slates import Reservation
-from apa.surrogates.base import Prediction, Surrogate
+from apa.surrogates.base import Surrogate
 from sampler_service.calls import Job, SampleCall, resolve_config
 from sampler_service.config import SamplerSettings
 from sampler_service.population import Population
 from sampler_service.sampling import sample
-from sampler_service.showing import make_slate
+from sampler_service.showing import AtOnce, make_slate
 
 SESSION_ID = "in-process"
 
@@ -55,7 +55,7 @@ def show(
     """
     job = _job(prior, surrogate, config, round_index, asked, seed)
     population = sample(prior, surrogate, job.config, num_particles=job.num_particles)
-    made = make_slate(job, population, shown_before, math.inf, _predict)
+    made = make_slate(job, population, shown_before, math.inf, AtOnce())
     items = [torch.from_numpy(particle.x) for particle in made.particles]
     x = torch.stack(items) if items else population.x[:0]
     return Shown(made.slate, x, population)
@@ -89,7 +89,3 @@ def _job(
     )
     # A cold start shows draws of the prior as they come.
     return job if surrogate is not None else replace(job, num_particles=job.num_shown)
-
-
-def _predict(prior: Prior, surrogate: Surrogate, x: Tensor) -> Prediction:
-    return surrogate.predict(prior, x)

@@ -11,6 +11,7 @@ from pydantic_settings import SettingsConfigDict
 from apa.config import ServerSettings
 from apa.records.sampling import CorrectorName, GridName, IntegratorName, SamplingConfig
 from apa.records.session import MAX_PARTICLES
+from sampler_service.selection.gumbel_top_k import TEMPERATURE
 
 T_END: float = SamplingConfig.model_fields["t_end"].default
 
@@ -55,6 +56,9 @@ class SamplerSettings(ServerSettings):
     t_start: float = Field(default=0.8, gt=0.0, le=1.0)
     """Where runs begin, or later, at up to 1, where their prior would keep over 4% of an item's size there;
     measured in docs/decisions/0004."""
+
+    gumbel_temperature: float = Field(default=TEMPERATURE, ge=0.01, le=100.0)
+    """Of the policy gumbel_top_k, in standard deviations of the candidates' scores: higher explores more."""
 
     @model_validator(mode="after")
     def _defaults_within_limits(self) -> Self:

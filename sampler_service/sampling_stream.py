@@ -25,8 +25,9 @@ from sampler_service.population import Population
 from sampler_service.potential import as_potential
 from sampler_service.preparing import Preparing
 from sampler_service.preview import Preview as EnginePreview
+from sampler_service.selection import policies
 from sampler_service.service_loop import EngineThread, RunHandle, RunRequest
-from sampler_service.showing import as_shown, make_slate
+from sampler_service.showing import Policies, as_shown, make_slate
 from sampler_service.showing_on_device import OnDevice
 from sampler_service.unread import UnreadEvents
 
@@ -49,6 +50,10 @@ class SamplingStream:
     @property
     def on_device(self) -> OnDevice:
         return OnDevice(self.engine)
+
+    @property
+    def policies(self) -> Policies:
+        return policies(self.preparing.settings.gumbel_temperature)
 
     async def events(self, call: SampleCall, deadline_s: float | None) -> AsyncGenerator[RunEvent, None]:
         """Started, Progress, ParticleChunk, the slate, Finished.
@@ -138,8 +143,8 @@ class SamplingStream:
         slates = self.preparing.stores.slates
         assert job.session is not None
         before = slates.shown_items(job.session.session_id) if job.prior.card.num_items else set[str]()
-        lifetime_s = self.preparing.settings.slate_lifetime_s
-        made = make_slate(job, population, before, lifetime_s, self.on_device.predict)
+        settings = self.preparing.settings
+        made = make_slate(job, population, before, settings.slate_lifetime_s, self.on_device, self.policies)
         if left.is_set():
             # A slate that nobody sees would hold its budget until it expires.
             raise Cancelled("the caller left before the slate was stored")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -15,13 +16,16 @@ from torch import Tensor
 from apa.priors.base import Prior
 from apa.records.asking import answers_to, total_rounds
 from apa.records.particle import Particle
+from apa.records.session import PolicyName
 from apa.records.shown import ShownItem, ShownSlate
 from apa.records.slate import Slate, SlateItem
-from apa.surrogates.base import Prediction, Surrogate
+from apa.surrogates.base import Joint, Prediction, Surrogate
 from sampler_service.calls import Job
 from sampler_service.decoding import Images, catalogue_of, decode, images_here
 from sampler_service.population import Population
-from sampler_service.selection import POLICIES, Candidates, Choice, Round, cold_start, distinct
+from sampler_service.selection import POLICIES, Candidates, Choice, Policy, Round, cold_start, distinct
+
+Policies = Mapping[PolicyName, Policy]
 
 
 @dataclass(frozen=True)
@@ -61,32 +65,65 @@ def pool_of(job: Job, population: Population, shown_before: Collection[str]) -> 
     return Pool(torch.from_numpy(decoded.rows), vectors.to(population.x), item_ids)
 
 
-Predict = Callable[[Prior, Surrogate, Tensor], Prediction]
-"""What a surrogate expects of items (M, *data_shape), all on the host; where it computes is the caller's."""
+class Expecting(Protocol):
+    """What a surrogate expects of items x: (M, *data_shape), M at least 1; x and answer are on the host."""
+
+    def predict(self, prior: Prior, surrogate: Surrogate, x: Tensor) -> Prediction: ...
+
+    def joint(self, prior: Prior, surrogate: Surrogate, x: Tensor) -> Joint: ...
 
 
-def expected_of(job: Job, pool: Pool, predict: Predict) -> Prediction:
+class AtOnce:
+    """Asks the surrogate where it is, for all items at once."""
+
+    def predict(self, prior: Prior, surrogate: Surrogate, x: Tensor) -> Prediction:
+        return surrogate.predict(prior, x)
+
+    def joint(self, prior: Prior, surrogate: Surrogate, x: Tensor) -> Joint:
+        return surrogate.joint(prior, x)
+
+
+def expected_of(job: Job, pool: Pool, expecting: Expecting) -> Prediction:
     """The reward expected of each of the pool, in the user's units; zeros before anything is learnt."""
     if job.surrogate is None or len(pool) == 0:
         zeros = torch.zeros(len(pool))
         return Prediction(zeros, zeros)
-    return predict(job.prior, job.surrogate, pool.x)
+    return expecting.predict(job.prior, job.surrogate, pool.x)
 
 
-def choose(job: Job, population: Population, pool: Pool, prediction: Prediction) -> list[Choice]:
+def correlation_of(job: Job, pool: Pool, expecting: Expecting) -> Tensor:
+    """(M, M) of the rewards of the pool: of the joint posterior only what has no unit."""
+    if job.surrogate is None or len(pool) == 0:
+        return torch.eye(len(pool), dtype=torch.float64)
+    return expecting.joint(job.prior, job.surrogate, pool.x).correlation
+
+
+def choose(
+    job: Job,
+    population: Population,
+    pool: Pool,
+    prediction: Prediction,
+    expecting: Expecting,
+    policies: Policies = POLICIES,
+) -> list[Choice]:
     """The k to show, each an index into the pool."""
     positions = torch.arange(len(pool))
     assert job.session is not None
     if job.surrogate is None:
         return cold_start(positions, job.num_shown)
     config = job.session.config
+    policy = policies[config.policy]
     candidates = Candidates(
-        positions, prediction, population.log_weights[pool.rows], corrector=job.config.corrector
+        positions,
+        prediction,
+        population.log_weights[pool.rows],
+        corrector=job.config.corrector,
+        correlation=correlation_of(job, pool, expecting) if policy.needs_correlation else None,
     )
     generator = torch.Generator().manual_seed(population.seed)
     assert job.reservation is not None
     at = Round(job.reservation.round_index, total_rounds(config))
-    return POLICIES[config.policy](candidates, job.num_shown, at, generator)
+    return policy(candidates, job.num_shown, at, generator)
 
 
 @dataclass(frozen=True)
@@ -102,12 +139,13 @@ def make_slate(
     population: Population,
     shown_before: Collection[str],
     lifetime_s: float,
-    predict: Predict,
+    expecting: Expecting,
+    policies: Policies = POLICIES,
 ) -> Made:
     """The slate of a finished run, whose population is on the host."""
     pool = pool_of(job, population, shown_before)
-    prediction = expected_of(job, pool, predict)
-    choices = choose(job, population, pool, prediction)
+    prediction = expected_of(job, pool, expecting)
+    choices = choose(job, population, pool, prediction, expecting, policies)
     assert job.session is not None
     assert job.reservation is not None
     slate_id = job.reservation.slate_id
@@ -122,6 +160,7 @@ def make_slate(
         # Fewer distinct particles than wanted: a shorter slate asks less.
         asked=min(job.reservation.asked, answers_to(job.session.config, len(items))),
         surrogate_version=job.surrogate_version,
+        policy="" if job.surrogate is None else job.session.config.policy,
         created_at=now,
         expires_at=now + lifetime_s,
     )
@@ -138,6 +177,7 @@ def _item(slate_id: str, place: int, choice: Choice, pool: Pool, prediction: Pre
         propensity=choice.propensity,
         predicted_mean=float(prediction.mean[choice.index]),
         predicted_std=float(prediction.std[choice.index]),
+        score=choice.score,
         item_id=None if pool.item_ids is None else pool.item_ids[choice.index],
     )
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import torch
 from torch import Tensor
 
 from apa.priors.base import Prior
-from apa.surrogates.base import Prediction, Surrogate
+from apa.surrogates.base import Joint, Prediction, Surrogate
 from sampler_service.population import Population
 from sampler_service.preview import Preview
 from sampler_service.service_loop import EngineThread
@@ -40,6 +41,25 @@ class OnDevice:
         ]
         return Prediction(torch.cat([part.mean for part in parts]), torch.cat([part.std for part in parts]))
 
+    def joint(self, prior: Prior, surrogate: Surrogate, x: Tensor) -> Joint:
+        """What the surrogate expects of items x: (M, *data_shape) together.
+
+        More than a batch of them are taken in pairs of half batches, as covariances are of two items: with b
+        rows in a batch, about 2 (M / b)^2 of them.
+        """
+        rows = self.engine.rows_of(math.prod(prior.data_shape))
+        if len(x) <= rows:
+            return self._joint_of_rows(prior, surrogate, x)
+        mean = torch.empty(len(x), dtype=torch.float64)
+        covariance = torch.empty(len(x), len(x), dtype=torch.float64)
+        halves = torch.split(torch.arange(len(x)), max(1, rows // 2))
+        for one, other in combinations(halves, 2):
+            both = torch.cat([one, other])
+            joint = self._joint_of_rows(prior, surrogate, x[both])
+            mean[both] = joint.mean
+            covariance[both[:, None], both] = joint.covariance
+        return Joint(mean, covariance)
+
     def images(self, prior: Prior, x: Tensor) -> Tensor:
         """What particles look like; only latents have to be decoded. See `Prior.to_images`."""
         if prior.card.kind != "latent":
@@ -51,6 +71,13 @@ class OnDevice:
         def compute() -> Prediction:
             prediction = surrogate.predict(prior, x.to(self.engine.device))
             return Prediction(prediction.mean.cpu(), prediction.std.cpu())
+
+        return self.engine.call(compute, x.numel())
+
+    def _joint_of_rows(self, prior: Prior, surrogate: Surrogate, x: Tensor) -> Joint:
+        def compute() -> Joint:
+            joint = surrogate.joint(prior, x.to(self.engine.device))
+            return Joint(joint.mean.cpu(), joint.covariance.cpu())
 
         return self.engine.call(compute, x.numel())
 

@@ -51,7 +51,7 @@ def create(
     policy: Annotated[
         PolicyName | None,
         typer.Option(
-            help="How the shown particles are chosen. Default: "
+            help="How the shown particles are chosen, see docs/policies.md. Default: "
             + ", ".join(f"{policy} for {family}" for family, policy in USUAL_POLICY.items())
             + "."
         ),

@@ -10,7 +10,15 @@ from apa.records.feedback import MAX_REWARD
 from apa.records.ids import ID_PATTERN
 from apa.records.sampling import SamplingOverrides
 
-PolicyName = Literal["ucb", "epsilon_greedy"]
+PolicyName = Literal[
+    "ucb",
+    "batch_ucb",
+    "thompson",
+    "batch_thompson",
+    "epsilon_greedy",
+    "batch_epsilon_greedy",
+    "gumbel_top_k",
+]
 SurrogateFamily = Literal["linear", "cnn"]
 FeedbackKindName = Literal["scalar", "binary", "pairwise", "ranking"]
 AggregationName = Literal["mean", "max", "least_misery"]

@@ -35,6 +35,13 @@ class Joint(NamedTuple):
     mean: Tensor
     covariance: Tensor
 
+    @property
+    def correlation(self) -> Tensor:
+        """(M, M): the covariance without its unit; what has no variance goes with nothing but itself."""
+        std = self.covariance.diagonal().clamp(min=0.0).sqrt()
+        scale = torch.where(std > 0.0, 1.0 / std, 0.0)
+        return (self.covariance * scale[:, None] * scale).clamp(-1.0, 1.0).fill_diagonal_(1.0)
+
 
 def in_users_units(
     mean: Tensor, std: Tensor, reward_mean: float, reward_scale: float, link: Link = "identity"

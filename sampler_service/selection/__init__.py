@@ -7,6 +7,8 @@ from sampler_service.selection.candidates import Candidates, Choice, Policy, Rou
 from sampler_service.selection.cold_start import cold_start
 from sampler_service.selection.distinct import distinct
 from sampler_service.selection.epsilon_greedy import EpsilonGreedy
+from sampler_service.selection.gumbel_top_k import TEMPERATURE, GumbelTopK
+from sampler_service.selection.thompson import Thompson
 from sampler_service.selection.ucb import UpperConfidenceBound
 
 __all__ = [
@@ -14,14 +16,28 @@ __all__ = [
     "Candidates",
     "Choice",
     "EpsilonGreedy",
+    "GumbelTopK",
     "Policy",
     "Round",
+    "Thompson",
     "UpperConfidenceBound",
     "cold_start",
     "distinct",
+    "policies",
 ]
 
-POLICIES: dict[PolicyName, Policy] = {
-    "epsilon_greedy": EpsilonGreedy(),
-    "ucb": UpperConfidenceBound(),
-}
+
+def policies(gumbel_temperature: float = TEMPERATURE) -> dict[PolicyName, Policy]:
+    """All of them by name."""
+    return {
+        "ucb": UpperConfidenceBound(),
+        "batch_ucb": UpperConfidenceBound(diverse=True),
+        "thompson": Thompson(),
+        "batch_thompson": Thompson(each_its_own=True),
+        "epsilon_greedy": EpsilonGreedy(),
+        "batch_epsilon_greedy": EpsilonGreedy(diverse=True),
+        "gumbel_top_k": GumbelTopK(gumbel_temperature),
+    }
+
+
+POLICIES = policies()

@@ -23,11 +23,13 @@ class Choice:
         index: its row in the population.
         reason: why it was chosen.
         propensity: its inclusion probability given the population.
+        score: what the policy ranked it by when it was picked, in the units of what it ranks by.
     """
 
     index: int
     reason: SelectionReason
     propensity: float
+    score: float = 0.0
 
 
 class Round(NamedTuple):
@@ -48,15 +50,18 @@ class Candidates:
 
     Attributes:
         indices: (M,), their rows in the population.
-        prediction: the reward expected of each, (M,) mean and standard deviation.
+        prediction: the reward expected of each, (M,) mean and standard deviation, in the user's units.
         log_weights: (M,), their weights in the population.
         corrector: which made them; the weights of the clipped ones are their only ranking.
+        correlation: (M, M) of these rewards, what the surrogate knows of one through another; None where no
+            policy asked for it. Without a unit, so that every score is in the prediction's.
     """
 
     indices: Tensor
     prediction: Prediction
     log_weights: Tensor
     corrector: CorrectorName = "fkc"
+    correlation: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -66,14 +71,24 @@ class Candidates:
         """(M,), what greedy ranks by: w if clipped, else the predicted reward: resampled weights tie."""
         return self.log_weights if self.corrector in RANKED_BY_WEIGHT else self.prediction.mean
 
-    def choice(self, position: int, reason: SelectionReason, propensity: float) -> Choice:
+    def choice(self, position: int, reason: SelectionReason, propensity: float, score: float) -> Choice:
         """The candidate at `position` of these M."""
-        return Choice(int(self.indices[position]), reason, propensity)
+        return Choice(int(self.indices[position]), reason, propensity, score)
 
 
 class Policy(Protocol):
     """Chooses k of the candidates, best first; all of them where there are fewer than k."""
 
+    @property
+    def needs_correlation(self) -> bool:
+        """Whether the candidates have to come with their correlation."""
+
     def __call__(
         self, candidates: Candidates, k: int, at: Round, generator: torch.Generator
     ) -> list[Choice]: ...
+
+    def inclusion(self, candidates: Candidates, k: int, at: Round, generator: torch.Generator) -> Tensor:
+        """(M,), float64: the probability of each to be among the k, in [0, 1], of sum min(k, M).
+
+        The generator is for those that can only estimate it.
+        """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -11,25 +12,24 @@ from torch import Tensor
 TOLERANCE = 1e-9
 """Of each probability, absolute."""
 
+_NEGLIGIBLE = 0.01 * TOLERANCE
 _NODES_PER_PANEL = 8
-_MAX_PANELS = 4096
-_LOWEST_LOGIT = -600.0
-"""Below the highest; exp() of less leaves float64."""
+_MAX_PANELS = 2**16
 _MAX_ELEMENTS = 2**22
 """Numbers held at once."""
+_LARGEST_EXPONENT = 700.0
 
 
 def inclusion_probabilities(logits: Tensor, k: int) -> Tensor:
     """(M,), float64: with which each is among the k largest of logits + independent Gumbel noise.
 
-    That is sampling without replacement in proportion to w = exp(logits) (Kool et al. 2019, arXiv 1903.06059).
-    Seen as arrivals at independent times T_i ~ Exp(w_i), i is shown when fewer than k of the others come
-    before it:
+    That is sampling without replacement in proportion to w = exp(logits) (Kool et al. 2019, 1903.06059): of
+    arrivals at independent times T_i ~ Exp(w_i), i is shown when fewer than k of the others come before.
 
-        P(i) = integral over t of w_i exp(-w_i t) P(number of others that have arrived by t < k)
+        P(i) = integral over t of w_i exp(-w_i t) P(fewer than k of the others have arrived by t)
 
-    The number is Poisson-binomial; its law is computed exactly at each node. The integral is taken in log t,
-    with twice as many nodes until nothing moves by more than `TOLERANCE`.
+    Their number is Poisson-binomial; its law is computed exactly at each node. The integral is taken in
+    log t, with twice as many nodes until nothing moves by more than `TOLERANCE`.
 
     Args:
         logits: (M,), finite.
@@ -39,43 +39,61 @@ def inclusion_probabilities(logits: Tensor, k: int) -> Tensor:
         return torch.ones(m, dtype=torch.float64)
     if k <= 0:
         return torch.zeros(m, dtype=torch.float64)
-    weights = (logits.double() - logits.max()).clamp(min=_LOWEST_LOGIT).exp()
-    begin, end = _span(weights, k)
+    logits = logits.double() - logits.double().max()
+    begin, end = _span(logits, k)
     panels = math.ceil(end - begin)
-    found = _integrated(weights, k, begin, end, panels)
-    while panels <= _MAX_PANELS:
+    found = _integrated(logits, k, begin, end, panels)
+    while panels < _MAX_PANELS:
         panels *= 2
-        before, found = found, _integrated(weights, k, begin, end, panels)
+        before, found = found, _integrated(logits, k, begin, end, panels)
         if float((found - before).abs().max()) <= TOLERANCE:
             break
     return found.clamp(min=0.0, max=1.0)
 
 
-def _span(weights: Tensor, k: int) -> tuple[float, float]:
+def _span(logits: Tensor, k: int) -> tuple[float, float]:
     """log t before which fewer than k have surely arrived, and after which more than k have."""
-    negligible = 0.01 * TOLERANCE
-    first = math.log(negligible / float(weights.sum()))
-    last = math.log(-math.log(negligible / len(weights)) / float(weights.min()))
-    times = torch.linspace(first, last, max(64, math.ceil(4 * (last - first))), dtype=torch.float64)
-    arrived = -torch.expm1(-weights * times.exp()[:, None])
-    counts = _count_of(arrived, k + 1)
-    at_least_k = 1.0 - counts[:, :k].sum(dim=1)
-    at_most_k = counts.sum(dim=1)
-    begin = times[at_least_k <= negligible]
-    end = times[at_most_k <= negligible]
-    return float(begin[-1]) if len(begin) else first, float(end[0]) if len(end) else last
+    first = math.log(_NEGLIGIBLE) - float(logits.logsumexp(0))
+    last = math.log(-math.log(_NEGLIGIBLE / len(logits))) - float(logits.min())
+
+    def too_few(log_t: Tensor) -> Tensor:
+        return 1.0 - _count_of(_arrived(logits, log_t), k).sum(dim=1) <= _NEGLIGIBLE
+
+    def not_too_many(log_t: Tensor) -> Tensor:
+        return _count_of(_arrived(logits, log_t), k + 1).sum(dim=1) > _NEGLIGIBLE
+
+    return _change(first, last, too_few)[0], _change(first, last, not_too_many)[1]
 
 
-def _integrated(weights: Tensor, k: int, begin: float, end: float, panels: int) -> Tensor:
-    """(M,), by Gauss-Legendre in `panels` equal parts of [begin, end] of log t; before it, all of the tail."""
+def _change(low: float, high: float, holds: Callable[[Tensor], Tensor]) -> tuple[float, float]:
+    """Where something that holds at `low` ceases to, to within one."""
+    while high - low > 1.0:
+        times = torch.linspace(low, high, 64, dtype=torch.float64)
+        holding = int(holds(times).sum())
+        low, high = float(times[max(holding - 1, 0)]), float(times[min(holding, 63)])
+    return low, high
+
+
+def _integrated(logits: Tensor, k: int, begin: float, end: float, panels: int) -> Tensor:
+    """(M,), by Gauss-Legendre in `panels` equal parts of [begin, end] of log t; before it, the whole tail."""
     log_t, sizes = _nodes(begin, end, panels)
-    total = -torch.expm1(-weights * math.exp(begin))
-    rows = max(1, _MAX_ELEMENTS // (len(weights) * k))
-    for t, size in zip(log_t.exp().split(rows), sizes.split(rows), strict=True):
-        hazard = weights * t[:, None]
+    total = _arrived(logits, torch.tensor([begin], dtype=torch.float64))[0]
+    rows = max(1, _MAX_ELEMENTS // (len(logits) * k))
+    for nodes, size in zip(torch.split(log_t, rows), torch.split(sizes, rows), strict=True):
+        hazard = _hazard(logits, nodes)
         density = hazard * torch.exp(-hazard)
-        total = total + (size[:, None] * density * _fewer_of_the_others(-torch.expm1(-hazard), k)).sum(dim=0)
+        total = total + (size[:, None] * density * _fewer_of_the_others(_arrived(logits, nodes), k)).sum(0)
     return total
+
+
+def _hazard(logits: Tensor, log_t: Tensor) -> Tensor:
+    """(Q, M), w t."""
+    return (logits + log_t[:, None]).clamp(max=_LARGEST_EXPONENT).exp()
+
+
+def _arrived(logits: Tensor, log_t: Tensor) -> Tensor:
+    """(Q, M), the probability that each has by then."""
+    return -torch.expm1(-_hazard(logits, log_t))
 
 
 def _nodes(begin: float, end: float, panels: int) -> tuple[Tensor, Tensor]:

@@ -188,6 +188,40 @@ def test_the_first_slate_is_a_cold_start_and_a_later_one_is_steered_by_what_was_
     np.testing.assert_array_equal(stored[0].x, result.slate.items[0].x)
 
 
+@pytest.mark.parametrize(
+    ("policy", "reasons"),
+    [
+        ("ucb", {"top"}),
+        ("batch_ucb", {"top", "diverse"}),
+        ("thompson", {"sampled"}),
+        ("batch_thompson", {"sampled"}),
+        ("epsilon_greedy", {"top", "random"}),
+        ("batch_epsilon_greedy", {"top", "diverse", "random"}),
+        ("gumbel_top_k", {"sampled"}),
+    ],
+)
+def test_every_policy_fills_a_slate_and_the_store_and_the_wire_keep_what_it_says(
+    client: Client, world: TrainerWorld, policy: str, reasons: set[str]
+) -> None:
+    session = world.session(policy=policy, num_particles=64)
+    cold = client.sample(session).slate
+    assert (cold.policy, {item.score for item in cold.items}) == ("", {0.0})
+    world.answer(session)
+    world.refitter.refit(session)
+
+    slate = client.sample(session, request_id="r").slate
+
+    assert (slate.policy, len(slate.items), {item.reason for item in slate.items}) == (policy, 8, reasons)
+    assert all(0.0 < item.propensity <= 1.0 for item in slate.items)
+    assert all(item.score != 0.0 for item in slate.items)
+    replayed = client.sample(session, request_id="r").slate
+    assert [item.score for item in replayed.items] == [item.score for item in slate.items]
+    assert [item.reason for item in replayed.items] == [item.reason for item in slate.items]
+    assert replayed.policy == policy
+    assert replayed.created_at == pytest.approx(slate.created_at)
+    assert slate.expires_at - slate.created_at == pytest.approx(86400.0)
+
+
 def test_a_new_surrogate_is_used_by_the_next_run_without_a_restart(
     client: Client, world: TrainerWorld
 ) -> None:

@@ -54,6 +54,21 @@ def test_a_prediction_is_computed_by_the_engines_thread_in_bounded_batches(engin
     torch.testing.assert_close(prediction.std, whole.std)
 
 
+@pytest.mark.parametrize("count", [1, 10, 11, 27])
+def test_a_joint_prediction_is_computed_in_bounded_batches_too(engine: EngineThread, count: int) -> None:
+    prior, surrogate = Watched(), random_surrogate(0)
+    x = draw(prior, count)
+
+    joint = OnDevice(engine).joint(prior, surrogate.to(engine.device), x)
+
+    assert max(prior.batches) <= 10
+    assert prior.threads == {"engine"}
+    whole = surrogate.joint(ToyPrior(), x)
+    assert joint.covariance.device.type == "cpu"
+    torch.testing.assert_close(joint.mean, whole.mean, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(joint.covariance, whole.covariance, rtol=1e-5, atol=1e-5)
+
+
 def test_a_preview_comes_to_the_host_as_it_is(engine: EngineThread) -> None:
     x_0_hat = torch.randn(9, 4, generator=torch.Generator().manual_seed(0))
     made = preview_of(x_0_hat.to(engine.device), torch.arange(9.0, device=engine.device).double(), 3)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from apa.errors import FailedPrecondition
-from apa.surrogates import CnnSurrogate, LinearSurrogate
+from apa.surrogates import CnnSurrogate, Joint, LinearSurrogate
 from tests.apa.surrogates.toys import ToyPrior, draw, random_cnn, random_surrogate
 
 IMAGES, VECTORS = ToyPrior((1, 8, 8)), ToyPrior()
@@ -31,6 +31,19 @@ def test_an_item_covaries_with_its_copy_as_with_itself_and_the_whole_is_a_covari
     torch.testing.assert_close(covariance[0], covariance[-1])
     torch.testing.assert_close(covariance, covariance.T)
     assert float(torch.linalg.eigvalsh(covariance).min()) > -1e-9
+
+
+def test_the_correlation_is_the_covariance_without_its_unit() -> None:
+    covariance = random_surrogate(5).joint(VECTORS, draw(VECTORS, 6)).covariance
+    std = covariance.diagonal().sqrt()
+    correlation = Joint(torch.zeros(6), 1e-4 * covariance).correlation
+    torch.testing.assert_close(correlation, covariance / (std[:, None] * std))
+    assert bool((correlation.diagonal() == 1.0).all())
+
+
+def test_what_is_known_for_sure_goes_with_nothing_but_itself() -> None:
+    known = Joint(torch.zeros(2), torch.diag(torch.tensor([0.0, 4.0], dtype=torch.float64)))
+    torch.testing.assert_close(known.correlation, torch.eye(2, dtype=torch.float64))
 
 
 def test_another_prior_is_refused() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from hypothesis import strategies as st
@@ -18,8 +18,9 @@ from apa.records.feedback import (
 )
 from apa.records.run_events import Finished, ParticleChunk, Preview, Progress, Started
 from apa.records.sampling import SamplingOverrides
-from apa.records.session import Ledger, RefitFailure, Session, SessionConfig, SurrogateVersion
+from apa.records.session import Ledger, PolicyName, RefitFailure, Session, SessionConfig, SurrogateVersion
 from apa.records.shown import CatalogueItem, SessionView, ShownItem, ShownSlate
+from apa.records.slate import SelectionReason
 
 IDS = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,20}", fullmatch=True)
 TEXTS = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1, max_size=20)
@@ -49,7 +50,7 @@ COMMON_CONFIG = {
     "budget": st.integers(1, 1_000_000),
     "particles_per_round": st.integers(2, 64),
     "num_particles": st.integers(64, 4096),
-    "policy": st.sampled_from(["ucb", "epsilon_greedy"]),
+    "policy": st.sampled_from(get_args(PolicyName)),
     "sampling": OVERRIDES,
     "raters": st.lists(NAMES, max_size=4, unique=True).map(tuple),
     "answer_wait_s": st.none() | st.floats(1e-3, 1e6),
@@ -115,10 +116,11 @@ SHOWN_ITEMS = st.builds(
     particle_id=IDS,
     population_index=COUNTS,
     x=TENSORS,
-    reason=st.sampled_from(["cold_start", "top", "random"]),
+    reason=st.sampled_from(get_args(SelectionReason)),
     propensity=st.floats(1e-9, 1),
     predicted_mean=FINITE,
     predicted_std=FINITE,
+    score=FINITE,
     decoded=st.none() | st.binary(max_size=20) | ITEMS,
 )
 SLATES = st.builds(
@@ -130,6 +132,8 @@ SLATES = st.builds(
     asked=COUNTS,
     surrogate_version=st.text(max_size=5),
     expires_at=TIMES,
+    created_at=TIMES,
+    policy=st.just("") | st.sampled_from(get_args(PolicyName)),
 )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,28 +13,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from apa.records.sampling import CorrectorName
-from apa.surrogates.base import Prediction
+from apa.records.session import PolicyName
 from sampler_service.selection import (
     POLICIES,
     Candidates,
     EpsilonGreedy,
+    GumbelTopK,
+    Policy,
     Round,
+    Thompson,
     UpperConfidenceBound,
     cold_start,
 )
-
-MEAN = torch.tensor([0.1, 0.9, 0.5, 0.3, 0.7])
-STD = torch.tensor([2.0, 0.0, 0.0, 0.0, 0.0])
-
-
-def _candidates(mean: Tensor = MEAN, std: Tensor = STD, corrector: CorrectorName = "fkc") -> Candidates:
-    """Rows 10, 11, ... of a population, with weights that rank them the other way round."""
-    return Candidates(torch.arange(10, 10 + len(mean)), Prediction(mean, std), -mean.double(), corrector)
-
-
-def _generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+from sampler_service.selection.picking import pick_in_turn
+from tests.sampler_service.selection.toys import MEAN, candidates, generator, resembling
 
 
 @pytest.mark.parametrize(
@@ -56,7 +50,7 @@ def test_after_the_budget_epsilon_stays_where_it_ended() -> None:
 
 
 def test_epsilon_greedy_shows_the_best_first_then_random_ones_of_the_rest() -> None:
-    choices = EpsilonGreedy()(_candidates(), 4, Round(5, 10), _generator())
+    choices = EpsilonGreedy()(candidates(), 4, Round(5, 10), generator())
 
     assert [(c.index, c.reason, c.propensity) for c in choices[:3]] == [
         (11, "top", 1.0),
@@ -68,16 +62,16 @@ def test_epsilon_greedy_shows_the_best_first_then_random_ones_of_the_rest() -> N
 
 
 def test_without_any_top_place_everything_is_random_and_still_only_k() -> None:
-    choices = EpsilonGreedy(start=1.0, fall=0.0)(_candidates(), 3, Round(1, 10), _generator())
+    choices = EpsilonGreedy(start=1.0, fall=0.0)(candidates(), 3, Round(1, 10), generator())
 
     assert [c.reason for c in choices] == ["random"] * 3
     assert [c.propensity for c in choices] == pytest.approx([0.6] * 3)
 
 
 def test_random_places_are_taken_with_the_stated_propensity() -> None:
-    generator, counts = _generator(), Counter[int]()
+    drawing, counts = generator(), Counter[int]()
     for _ in range(2000):
-        for choice in EpsilonGreedy()(_candidates(), 4, Round(1, 10), generator):
+        for choice in EpsilonGreedy()(candidates(), 4, Round(1, 10), drawing):
             counts[choice.index] += 1
             assert choice.propensity == (1.0 if choice.index in (11, 14) else pytest.approx(2 / 3))
 
@@ -90,51 +84,100 @@ def test_random_places_are_taken_with_the_stated_propensity() -> None:
 def test_clipped_populations_are_ranked_by_weight_and_all_others_by_prediction() -> None:
     last_round = Round(10, 10)
 
-    by_weight = EpsilonGreedy()(_candidates(corrector="clipped"), 1, last_round, _generator())
-    by_reward = EpsilonGreedy()(_candidates(corrector="twisted"), 1, last_round, _generator())
+    by_weight = EpsilonGreedy()(candidates(corrector="clipped"), 1, last_round, generator())
+    by_reward = EpsilonGreedy()(candidates(corrector="twisted"), 1, last_round, generator())
 
     assert by_weight[0].index == 10
     assert by_reward[0].index == 11
 
 
 def test_ucb_is_drawn_to_what_it_does_not_know() -> None:
-    choices = UpperConfidenceBound()(_candidates(), 3, Round(1, 10), _generator())
+    choices = UpperConfidenceBound()(candidates(), 3, Round(1, 10), generator())
 
     assert [c.index for c in choices] == [10, 11, 14]
     assert {(c.reason, c.propensity) for c in choices} == {("top", 1.0)}
 
 
-def test_the_score_of_ucb_sees_what_was_picked_before() -> None:
+def test_a_score_sees_what_was_picked_before() -> None:
     def away_from_picks(candidates: Candidates, picked: Sequence[int]) -> Tensor:
         position = torch.arange(len(candidates)).float()
         return torch.stack([(position - p).abs() for p in picked]).amin(dim=0) if picked else -position
 
-    choices = UpperConfidenceBound(away_from_picks)(_candidates(), 3, Round(1, 10), _generator())
+    picks = pick_in_turn(away_from_picks, candidates(), 3)
 
-    assert [c.index for c in choices] == [10, 14, 12]
+    assert picks == [(0, 0.0), (4, 4.0), (2, 2.0)]
+
+
+def test_every_choice_says_what_it_was_ranked_by() -> None:
+    optimistic = UpperConfidenceBound()(candidates(), 2, Round(1, 10), generator())
+    greedy = EpsilonGreedy()(candidates(), 5, Round(1, 10), generator())
+
+    assert [c.score for c in optimistic] == pytest.approx([2.1, 0.9])
+    assert {c.index: c.score for c in greedy} == {
+        index: pytest.approx(mean) for index, mean in zip(range(10, 15), MEAN.tolist(), strict=True)
+    }
+
+
+@pytest.mark.parametrize("name", sorted(POLICIES))
+def test_slates_are_as_frequent_as_their_propensities_say(name: PolicyName) -> None:
+    policy, at, drawing = POLICIES[name], Round(3, 10), generator(7)
+    among = candidates(6.0 * torch.rand(9, generator=generator(1)), correlation=resembling(9))
+    expected = policy.inclusion(among, 4, at, drawing)
+    counts = torch.zeros(9, dtype=torch.float64)
+    for _ in range(2000):
+        counts[slate_of(policy, among, 4, at, drawing)] += 1
+
+    assert float(expected.sum()) == pytest.approx(4.0)
+    # Nine binomial shares at 4.5 standard errors: a false alarm in 16,000 runs.
+    # An estimated expectation has an error of its own.
+    draws = [2000, policy.num_draws] if isinstance(policy, Thompson) else [2000]
+    error = ((expected * (1.0 - expected)).clamp(min=1e-4) * sum(1.0 / n for n in draws)).sqrt()
+    assert ((counts / 2000 - expected).abs() < 4.5 * error + 1e-9).all()
+
+
+def slate_of(policy: Policy, among: Candidates, k: int, at: Round, drawing: torch.Generator) -> list[int]:
+    """The positions of a slate, without what some need to say how likely it was."""
+    if isinstance(policy, GumbelTopK):
+        return [pick.position for pick in policy.draw(among, k, drawing)]
+    if isinstance(policy, Thompson):
+        policy = replace(policy, num_draws=1)
+    return [c.index - 10 for c in policy(among, k, at, drawing)]
 
 
 @given(
-    policy=st.sampled_from(sorted(POLICIES)),
+    name=st.sampled_from(sorted(POLICIES)),
     m=st.integers(1, 12),
     k=st.integers(1, 15),
     step=st.integers(1, 9),
     seed=st.integers(0, 1000),
+    scale=st.sampled_from([0.0, 1e-9, 1.0, 1e6]),
+    certain=st.booleans(),
 )
 def test_a_slate_is_distinct_and_shorter_only_where_candidates_are_fewer(
-    policy: str, m: int, k: int, step: int, seed: int
+    name: PolicyName, m: int, k: int, step: int, seed: int, scale: float, certain: bool
 ) -> None:
-    candidates = _candidates(torch.randn(m, generator=_generator(seed)), torch.ones(m))
+    policy, at = POLICIES[name], Round(step, 9)
+    mean = scale * torch.randn(m, generator=generator(seed), dtype=torch.float64)
+    std = torch.zeros(m) if certain else scale * torch.ones(m)
+    among = candidates(mean, std, correlation=resembling(m))
 
-    choices = POLICIES[policy](candidates, k, Round(step, 9), _generator(seed))  # type: ignore[index]
+    choices = policy(among, k, at, generator(seed))
+    inclusion = policy.inclusion(among, k, at, generator(seed))
 
     assert len({c.index for c in choices}) == len(choices) == min(k, m)
     assert all(0.0 < c.propensity <= 1.0 for c in choices)
-    # Inclusion probabilities of a slate of fixed size sum to its size; what is not shown has the rest.
-    random = [c for c in choices if c.reason == "random"]
-    if random:
-        rest = m - (len(choices) - len(random))
-        assert random[0].propensity * rest == pytest.approx(len(random))
+    assert all(math.isfinite(c.score) for c in choices)
+    assert float(inclusion.sum()) == pytest.approx(min(k, m))
+    assert float(inclusion.min()) >= 0.0
+    assert float(inclusion.max()) <= 1.0
+
+
+@pytest.mark.parametrize("name", sorted(POLICIES))
+def test_nothing_to_choose_from_gives_an_empty_slate(name: PolicyName) -> None:
+    nothing = candidates(torch.empty(0), correlation=torch.empty(0, 0))
+
+    assert POLICIES[name](nothing, 3, Round(1, 2), generator()) == []
+    assert POLICIES[name].inclusion(nothing, 3, Round(1, 2), generator()).shape == (0,)
 
 
 def test_a_cold_start_shows_the_first_with_an_even_chance() -> None:
