@@ -207,7 +207,7 @@ def test_every_policy_fills_a_slate_and_the_store_and_the_wire_keep_what_it_says
     cold = client.sample(session).slate
     assert (cold.policy, {item.score for item in cold.items}) == ("", {0.0})
     world.answer(session)
-    world.refitter.refit(session)
+    world.refit(session)
 
     slate = client.sample(session, request_id="r").slate
 
