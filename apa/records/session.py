@@ -19,7 +19,7 @@ PolicyName = Literal[
     "batch_epsilon_greedy",
     "gumbel_top_k",
 ]
-SurrogateFamily = Literal["linear", "cnn"]
+SurrogateFamily = Literal["linear", "cnn", "gp"]
 FeedbackKindName = Literal["scalar", "binary", "pairwise", "ranking"]
 AggregationName = Literal["mean", "max", "least_misery"]
 RefitOnName = Literal["all", "round"]
@@ -31,7 +31,7 @@ MAX_WAIT_S = 365 * 86400.0
 COMPARING: tuple[FeedbackKindName, ...] = ("pairwise", "ranking")
 """Kinds of answers that only order items."""
 
-USUAL_POLICY: dict[str, PolicyName] = {"linear": "ucb", "cnn": "epsilon_greedy"}
+USUAL_POLICY: dict[str, PolicyName] = {"linear": "ucb", "gp": "ucb", "cnn": "epsilon_greedy"}
 """The policy of a session that names none: optimism needs a surrogate that knows what it does not know."""
 
 

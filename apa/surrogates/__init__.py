@@ -3,11 +3,13 @@
 from apa.surrogates.artifact import load, version_of
 from apa.surrogates.base import Joint, Prediction, Surrogate
 from apa.surrogates.cnn import CnnSurrogate
+from apa.surrogates.gp import GpSurrogate
 from apa.surrogates.linear import LinearSurrogate
 from apa.surrogates.stacked import StackedLinear, architecture, stack, values_of
 
 __all__ = [
     "CnnSurrogate",
+    "GpSurrogate",
     "Joint",
     "LinearSurrogate",
     "Prediction",

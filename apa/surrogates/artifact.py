@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from apa.surrogates.base import Surrogate
 from apa.surrogates.cnn import CnnSurrogate
+from apa.surrogates.gp import GpSurrogate
 from apa.surrogates.linear import LinearSurrogate
 from apa.surrogates.parts import damaged, decode, version_of
 
 __all__ = ["load", "version_of"]
 
-_FAMILIES: dict[str, type[LinearSurrogate] | type[CnnSurrogate]] = {
+_FAMILIES: dict[str, type[LinearSurrogate] | type[CnnSurrogate] | type[GpSurrogate]] = {
     "linear": LinearSurrogate,
     "cnn": CnnSurrogate,
+    "gp": GpSurrogate,
 }
 
 

@@ -14,8 +14,10 @@ from apa.priors.base import Denoised
 from apa.priors.schedule import VPSchedule
 from apa.surrogates.base import Surrogate
 from apa.surrogates.cnn import CnnSurrogate
+from apa.surrogates.gp import GpSurrogate
 from apa.surrogates.interpolation import place
 from apa.surrogates.linear import LinearSurrogate
+from apa.surrogates.stacked_gp import gp_values
 from apa.surrogates.stacked_networks import STACKS_KEPT, outputs_of
 
 
@@ -25,6 +27,8 @@ def architecture(surrogate: Surrogate) -> Hashable | None:
         return ("linear", surrogate.prior_hash, surrogate.level_values)
     if isinstance(surrogate, CnnSurrogate):
         return ("cnn", surrogate.data_shape)
+    if isinstance(surrogate, GpSurrogate):
+        return ("gp", surrogate.coordinates.key)
     return None
 
 
@@ -44,6 +48,9 @@ def values_of(
     heads = [surrogate for surrogate in surrogates if isinstance(surrogate, LinearSurrogate)]
     if len(heads) == len(surrogates):
         return _linear_values(tuple(heads), t, denoised.features, tuple(sizes))
+    processes = [surrogate for surrogate in surrogates if isinstance(surrogate, GpSurrogate)]
+    if len(processes) == len(surrogates):
+        return gp_values(tuple(processes), t, denoised, sizes)
     networks = [surrogate.network for surrogate in surrogates if isinstance(surrogate, CnnSurrogate)]
     if len(networks) == len(surrogates):
         return outputs_of(networks, x_t.float(), sizes).to(x_t)

@@ -12,6 +12,7 @@ from apa.records.session import FeedbackKindName, SurrogateFamily
 from apa.surrogates.base import Surrogate
 from trainer_worker.fit.cnn import fit_cnn
 from trainer_worker.fit.encode import Encode, FeatureCache, encode_items
+from trainer_worker.fit.gp import fit_gp
 from trainer_worker.fit.linear import fit_linear
 from trainer_worker.fit.transport import Transport
 from trainer_worker.observations import Observations
@@ -38,8 +39,8 @@ def fit(
     """The surrogate of a session.
 
     Args:
-        encode: how the linear family gets the prior's features; a `FeatureCache` remembers them.
-        transport: how its heads look through noise, where the prior has one.
+        encode: how the families that read the prior's features get them; a `FeatureCache` remembers them.
+        transport: how features look through noise, where the prior has one.
 
     Raises:
         InvalidArgument: nothing observed, shapes that disagree, a value that is not finite, or a family
@@ -48,6 +49,8 @@ def fit(
     _check(prior, observations)
     if family == "cnn":
         return fit_cnn(prior.data_shape, observations, seed)
+    if family == "gp":
+        return fit_gp(prior, observations, seed, encode, transport)
     if prior.feature_dim == 0:
         raise InvalidArgument(
             "the linear surrogate needs a prior with features",

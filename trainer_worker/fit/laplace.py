@@ -9,7 +9,7 @@ of Rasmussen and Williams 2006, ch. 3.4, with the basis as the root of their K.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -38,6 +38,7 @@ class LaplacePosterior:
     Attributes:
         weights: (F + 1,). factor: (K, F + 1).
         f: (M,), at the mode. f_covariance: (M, M).
+        log_evidence: Laplace's log p(choices), plus the log prior of the ratio that was chosen.
     """
 
     weights: Tensor
@@ -46,6 +47,7 @@ class LaplacePosterior:
     intercept_scale: float
     f: Tensor
     f_covariance: Tensor
+    log_evidence: float = 0.0
 
 
 def choose_posterior(
@@ -71,9 +73,11 @@ def choose_posterior(
         u = find_mode(choices, basis, u)
         modes.append(u)
         evidence.append(log_evidence(choices, basis, u))
-    best = int((torch.tensor(evidence, dtype=torch.float64) + log_prior(RATIOS.flip(0))).argmax())
+    found = torch.tensor(evidence, dtype=torch.float64) + log_prior(RATIOS.flip(0))
+    best = int(found.argmax())
     weight_std = math.sqrt(noise_variance / float(RATIOS.flip(0)[best]))
-    return laplace_posterior(choices, root, weight_std, intercept_std, modes[best])
+    chosen = laplace_posterior(choices, root, weight_std, intercept_std, modes[best])
+    return replace(chosen, log_evidence=float(found[best]))
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,14 +9,15 @@ from torch import Tensor
 
 from apa.priors.base import Prior
 from apa.surrogates.linear import LinearSurrogate
-from trainer_worker.fit.data_end import DataEnd, fit_data_end, standardised, with_intercept
+from apa.surrogates.posterior import Posterior
 from trainer_worker.fit.encode import LEVELS, Encode, encode_items
+from trainer_worker.fit.head import Head, fit_head, with_intercept
 from trainer_worker.fit.ridge import choose_ratio, posterior, spectrum
 from trainer_worker.fit.standardise import FeatureScale, feature_scale
 from trainer_worker.fit.transport import Transport
 from trainer_worker.observations import Observations
 
-Head = tuple[Tensor, Tensor]
+RawHead = tuple[Tensor, Tensor]
 """Weights (F,) and intercept () on the raw features."""
 
 
@@ -36,7 +37,7 @@ def fit_linear(
     features = encode(prior, observations.x, seed, transport is None)
     clean = features.clean.double()
     scale = feature_scale(clean) if transport is None else transport.clean
-    end = fit_data_end(clean, observations, scale)
+    end = fit_head(standardised(clean, scale), observations)
     if transport is None:
         noised = [_regressed(copies.double()[:, end.rows], end.y) for copies in features.noised]
     else:
@@ -48,7 +49,7 @@ def fit_linear(
         levels=torch.tensor(LEVELS),
         weights=torch.stack([weights for weights, _ in heads]).float(),
         intercepts=torch.stack([intercept for _, intercept in heads]).float(),
-        posterior=end.posterior,
+        posterior=_posterior(scale, end),
         reward_mean=end.reward_mean,
         reward_scale=end.reward_scale,
         prior_hash=prior.content_hash,
@@ -56,14 +57,27 @@ def fit_linear(
     )
 
 
-def _transported(transport: Transport, end: DataEnd) -> list[Head]:
+def _transported(transport: Transport, end: Head) -> list[RawHead]:
     """w . z_0_hat(phi) at each level, where z_0_hat = phi @ map + offset."""
     w = end.weights / math.sqrt(len(transport.clean.scale))
     pairs = zip(transport.maps, transport.offsets, strict=True)
     return [(matrix @ w, offset @ w + end.intercept) for matrix, offset in pairs]
 
 
-def _regressed(copies: Tensor, y: Tensor) -> Head:
+def standardised(features: Tensor, scale: FeatureScale) -> Tensor:
+    """(M, F), of about unit length together."""
+    return (features - scale.mean) / (scale.scale * math.sqrt(features.shape[1]))
+
+
+def _posterior(scale: FeatureScale, end: Head) -> Posterior:
+    """What the sampler is told of the uncertainty at the data end."""
+    width = scale.scale * math.sqrt(len(scale.scale))
+    return Posterior(
+        scale.mean.float(), width.float(), end.factor.float(), end.intercept_scale, end.weight_std
+    )
+
+
+def _regressed(copies: Tensor, y: Tensor) -> RawHead:
     """One level's regression; copies: (D, R, F), y: (R,).
 
     The D copies share their item's one answer: the ratio comes from the evidence averaged over draws, and
@@ -77,7 +91,7 @@ def _regressed(copies: Tensor, y: Tensor) -> Head:
     return _fold(scale, head.weights[:-1], head.weights[-1])
 
 
-def _fold(scale: FeatureScale, weights: Tensor, intercept: Tensor) -> Head:
+def _fold(scale: FeatureScale, weights: Tensor, intercept: Tensor) -> RawHead:
     """The standardisation goes into the weights."""
     weights = weights / (scale.scale * math.sqrt(len(scale.scale)))
     return weights, intercept - weights @ scale.mean

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -67,12 +68,26 @@ def log_evidence(problem: Spectrum, ratios: Tensor) -> Tensor:
 
 
 def choose_ratio(problems: Sequence[Spectrum]) -> float:
+    """The ratio of highest posterior probability; see `best_ratio`."""
+    return best_ratio(problems).ratio
+
+
+class BestRatio(NamedTuple):
+    """A ratio, and the log of its evidence times its prior, up to a constant."""
+
+    ratio: float
+    log_evidence: float
+
+
+def best_ratio(problems: Sequence[Spectrum]) -> BestRatio:
     """The ratio of highest posterior probability; several problems are views of the same answers.
 
     Their evidence is averaged, not added: noised copies of an item are not more answers.
     """
     mean = torch.stack([log_evidence(problem, RATIOS) for problem in problems]).mean(dim=0)
-    return float(RATIOS[int((mean + log_prior(RATIOS)).argmax())])
+    found = mean + log_prior(RATIOS)
+    best = int(found.argmax())
+    return BestRatio(float(RATIOS[best]), float(found[best]))
 
 
 def log_prior(ratios: Tensor) -> Tensor:

@@ -23,6 +23,8 @@ from trainer_worker.fit.standardise import FeatureScale, feature_scale
 
 TRANSPORT_FILE = "transport.safetensors"
 """Its name in a prior's folder."""
+DIRECTIONS = 32
+"""Principal directions kept; on Fashion-MNIST a kernel on these predicts tastes as well as one on all."""
 RIDGE = 1e-3
 """Of the regression, relative to the mean variance of the noised features."""
 
@@ -35,12 +37,17 @@ class Transport:
         prior_hash: of the prior whose features these are.
         clean: mean and scale that standardise the clean features.
         maps: (L - 2, F, F). offsets: (L - 2, F). One for each level between the first and the last.
+        directions: (F, D), principal directions of the standardised clean features, orthonormal; None in a
+            file of an earlier release.
+        variances: (D,), of the samples along them.
     """
 
     prior_hash: str
     clean: FeatureScale
     maps: Tensor
     offsets: Tensor
+    directions: Tensor | None = None
+    variances: Tensor | None = None
 
     def to_bytes(self) -> bytes:
         tensors = {
@@ -50,6 +57,8 @@ class Transport:
             "offsets": self.offsets,
             "levels": torch.tensor(LEVELS),
         }
+        if self.directions is not None and self.variances is not None:
+            tensors |= {"directions": self.directions, "variances": self.variances}
         return save_tensors(
             {name: value.float().contiguous() for name, value in tensors.items()},
             {"prior_hash": self.prior_hash},
@@ -72,7 +81,14 @@ class Transport:
             return None
         _check(tensors, prior.feature_dim)
         of = {name: value.double() for name, value in tensors.items()}
-        return cls(prior_hash, FeatureScale(of["mean"], of["scale"]), of["maps"], of["offsets"])
+        return cls(
+            prior_hash,
+            FeatureScale(of["mean"], of["scale"]),
+            of["maps"],
+            of["offsets"],
+            of.get("directions"),
+            of.get("variances"),
+        )
 
 
 def fit_transport(prior: Prior, x: Tensor, seed: int, batch: int = 50) -> Transport:
@@ -88,7 +104,14 @@ def fit_transport(prior: Prior, x: Tensor, seed: int, batch: int = 50) -> Transp
     noised = torch.cat([part.noised for part in parts], dim=2).double()
     pairs = [_regress(copies, target) for copies in noised]
     maps, offsets = (torch.stack(side) for side in zip(*pairs, strict=True))
-    return Transport(prior.content_hash, clean, maps, offsets)
+    return Transport(prior.content_hash, clean, maps, offsets, *_principal(target))
+
+
+def _principal(z: Tensor) -> tuple[Tensor, Tensor]:
+    """The directions (F, D) of largest variance of z: (P, F), and their variances (D,), largest first."""
+    variances, directions = torch.linalg.eigh(torch.cov(z.T, correction=0))
+    kept = min(DIRECTIONS, z.shape[1])
+    return directions.flip(1)[:, :kept].contiguous(), variances.flip(0)[:kept]
 
 
 def _regress(copies: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -103,7 +126,15 @@ def _regress(copies: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
 
 def _check(tensors: dict[str, Tensor], dim: int) -> None:
     between = len(LEVELS) - 2
-    expected = {"mean": (dim,), "scale": (dim,), "maps": (between, dim, dim), "offsets": (between, dim)}
+    expected: dict[str, tuple[int, ...]] = {
+        "mean": (dim,),
+        "scale": (dim,),
+        "maps": (between, dim, dim),
+        "offsets": (between, dim),
+    }
+    if "directions" in tensors:
+        kept = min(DIRECTIONS, dim)
+        expected |= {"directions": (dim, kept), "variances": (kept,)}
     for name, shape in expected.items():
         found = tensors.get(name)
         if found is None or tuple(found.shape) != shape or not bool(torch.isfinite(found).all()):

@@ -4,17 +4,24 @@ import pytest
 import torch
 
 from apa.errors import FailedPrecondition
-from apa.surrogates import CnnSurrogate, Joint, LinearSurrogate
-from tests.apa.surrogates.toys import ToyPrior, draw, random_cnn, random_surrogate
+from apa.surrogates import CnnSurrogate, GpSurrogate, Joint, LinearSurrogate
+from tests.apa.surrogates.toys import ToyPrior, draw, random_cnn, random_gp, random_surrogate
 
 IMAGES, VECTORS = ToyPrior((1, 8, 8)), ToyPrior()
 
 
 @pytest.mark.parametrize(
-    ("surrogate", "prior"), [(random_surrogate(4), VECTORS), (random_cnn(), IMAGES)], ids=["linear", "cnn"]
+    ("surrogate", "prior"),
+    [
+        (random_surrogate(4), VECTORS),
+        (random_cnn(), IMAGES),
+        (random_gp(4), VECTORS),
+        (random_gp(4, "item"), VECTORS),
+    ],
+    ids=["linear", "cnn", "gp on features", "gp on items"],
 )
 def test_its_margins_are_the_prediction_in_standardised_units(
-    surrogate: LinearSurrogate | CnnSurrogate, prior: ToyPrior
+    surrogate: LinearSurrogate | CnnSurrogate | GpSurrogate, prior: ToyPrior
 ) -> None:
     x_0 = draw(prior, 9)
     joint, prediction = surrogate.joint(prior, x_0), surrogate.predict(prior, x_0)

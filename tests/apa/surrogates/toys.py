@@ -7,8 +7,9 @@ from torch import Tensor
 
 from apa.priors import Denoised, Prior, VPSchedule
 from apa.records.prior_card import PriorCard
-from apa.surrogates import CnnSurrogate, LinearSurrogate
+from apa.surrogates import CnnSurrogate, GpSurrogate, LinearSurrogate
 from apa.surrogates.cnn import HIDDEN_DIM, RewardNetwork, frozen
+from apa.surrogates.coordinates import Coordinates, FeatureCoordinates, ItemCoordinates
 from apa.surrogates.posterior import Posterior
 
 
@@ -79,3 +80,31 @@ def random_cnn(seed: int = 0) -> CnnSurrogate:
         torch.manual_seed(seed)
         network = RewardNetwork(1)
     return CnnSurrogate(frozen(network), (1, 8, 8), posterior, 0.5, 2.0)
+
+
+def random_gp(seed: int, space: str = "features", count: int = 4) -> GpSurrogate:
+    """A process through random answers about `count` items, of the toy prior's features or of its items."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator)
+
+    coordinates: Coordinates = ItemCoordinates()
+    if space == "features":
+        # The same maps for every seed: they are the prior's.
+        shared = torch.Generator().manual_seed(0)
+        maps = torch.randn(4, 5, 3, generator=shared).half().float()
+        offsets = torch.randn(4, 3, generator=shared)
+        coordinates = FeatureCoordinates(VPSchedule(), torch.linspace(-6, 6, 4), maps, offsets, "a1b2")
+    return GpSurrogate(
+        coordinates=coordinates,
+        items=normal(count, 3),
+        alpha=normal(count),
+        intercept=0.3,
+        bandwidth=1.5,
+        factor=0.2 * normal(count, count + 1),
+        intercept_scale=1.0,
+        weight_std=0.7,
+        reward_mean=2.5,
+        reward_scale=1.5,
+    )

@@ -15,7 +15,8 @@ from apa.surrogates import LinearSurrogate, load
 from tests.apa.surrogates.toys import ToyPrior, draw
 from trainer_worker import gate
 from trainer_worker.fit import fit
-from trainer_worker.fit.data_end import fit_data_end
+from trainer_worker.fit.head import fit_head
+from trainer_worker.fit.linear import standardised
 from trainer_worker.fit.standardise import feature_scale
 from trainer_worker.observations import Observations
 
@@ -147,7 +148,7 @@ def test_two_answers_about_one_item_are_those_about_two_alike(kind: FeedbackKind
     rows = tuple((row,) for row in range(7))
     one = Observations(features, kind, (*rows[:6], (0,)), values)
     two = Observations(torch.cat([features, features[:1]]), kind, rows, values)
-    first, second = fit_data_end(one.x, one, scale), fit_data_end(two.x, two, scale)
+    first, second = (fit_head(standardised(side.x, scale), side) for side in (one, two))
     # Each in the user's units: what the items have in common may weigh them differently.
     torch.testing.assert_close(
         first.weights * first.reward_scale, second.weights * second.reward_scale, atol=1e-6, rtol=1e-6
