@@ -10,7 +10,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from apa.client import CatalogueItem, FeedbackResult, SampleResult, SessionView, ShownItem
+from apa.client import (
+    CatalogueItem,
+    FeedbackResult,
+    SampleResult,
+    SessionView,
+    ShownItem,
+    ShownSlate,
+    explain,
+)
 
 WIDEST = 10_000
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for scripts.")]
@@ -53,11 +61,14 @@ def session_json(view: SessionView) -> dict[str, Any]:
     return session | ledger | more
 
 
-def sample_json(result: SampleResult, items: Sequence[CatalogueItem] | None = None) -> dict[str, Any]:
+def sample_json(
+    result: SampleResult, items: Sequence[CatalogueItem] | None = None, *, explained: bool = False
+) -> dict[str, Any]:
     """A run without its tensors: `--npy` writes those.
 
     Args:
         items: nearest to each particle of a run without a session.
+        explained: whether each item of the slate says why it is shown.
     """
     started, finished = result.started, result.finished
     return {
@@ -75,16 +86,7 @@ def sample_json(result: SampleResult, items: Sequence[CatalogueItem] | None = No
         "clip_events": finished.clip_events,
         "queue_seconds": finished.queue_seconds,
         "run_seconds": finished.run_seconds,
-        "slate": None
-        if result.shown is None
-        else {
-            "slate_id": result.shown.slate_id,
-            "session_id": result.shown.session_id,
-            "round_index": result.shown.round_index,
-            "asked": result.shown.asked,
-            "expires_at": result.shown.expires_at,
-            "items": [_item_json(item) for item in result.shown.items],
-        },
+        "slate": None if result.shown is None else _slate_json(result.shown, explained),
         "particles": None if items is None else [{"item": _catalogue_json(item)} for item in items],
     }
 
@@ -106,11 +108,30 @@ def result_json(result: FeedbackResult) -> dict[str, Any]:
     return result.acknowledgement.model_dump(mode="json")
 
 
+def _slate_json(slate: ShownSlate, explained: bool) -> dict[str, Any]:
+    items = [_item_json(item) for item in slate.items]
+    if explained:
+        items = [
+            item | {"explanation": sentence} for item, sentence in zip(items, explain(slate), strict=True)
+        ]
+    return {
+        "slate_id": slate.slate_id,
+        "session_id": slate.session_id,
+        "round_index": slate.round_index,
+        "asked": slate.asked,
+        "policy": slate.policy,
+        "created_at": slate.created_at,
+        "expires_at": slate.expires_at,
+        "items": items,
+    }
+
+
 def _item_json(item: ShownItem) -> dict[str, Any]:
     return {
         "particle_id": item.particle_id,
         "reason": item.reason,
         "propensity": item.propensity,
+        "score": item.score,
         "predicted_mean": item.predicted_mean,
         "predicted_std": item.predicted_std,
         "item": _catalogue_json(item.item) if item.item else None,

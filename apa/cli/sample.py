@@ -18,7 +18,16 @@ from apa.cli.grid import check_drawable, images_of, write_grid
 from apa.cli.output import Json, print_json, print_table, sample_json
 from apa.cli.previews import check_files, sampled, write_previews
 from apa.cli.ranges import between, of_session_or_sampler
-from apa.client import CatalogueItem, Client, LoadedPrior, SampleResult, SessionView, ShownItem
+from apa.client import (
+    CatalogueItem,
+    Client,
+    LoadedPrior,
+    SampleResult,
+    SessionView,
+    ShownItem,
+    ShownSlate,
+    explain,
+)
 from apa.errors import ApaError
 from apa.records.sampling import CorrectorName, SamplingConfig
 from apa.records.session import SessionConfig
@@ -78,6 +87,9 @@ def sample(
             "took shape: NAME.previews.png has some of the steps, NAME.previews.npy all sent. 0 for none.",
         ),
     ] = 0,
+    explained: Annotated[
+        bool, typer.Option("--explain", help="Say of each item of the slate why it is shown.")
+    ] = False,
     folders: Annotated[
         list[Path] | None,
         typer.Option(
@@ -116,7 +128,10 @@ def sample(
         view = _session_if_known(apa, session, known) if _asks_nothing(result) else None
     items = _named(result, served.get(result.started.prior), folders or [])
     # Before any file: whatever becomes of those, the ids of what was reserved are not lost.
-    print_json(sample_json(result, items)) if as_json else _print(result, items)
+    if as_json:
+        print_json(sample_json(result, items, explained=explained))
+    else:
+        _print(result, items, explained)
     sys.stdout.flush()
     if session and _asks_nothing(result):
         print(f"this slate asks nothing: {why_nothing_is_asked(session, view)}", file=sys.stderr)
@@ -178,11 +193,13 @@ def _array(result: SampleResult) -> Any:
     return np.stack([item.x for item in result.slate.items])
 
 
-def _print(result: SampleResult, items: list[CatalogueItem] | None) -> None:
+def _print(result: SampleResult, items: list[CatalogueItem] | None, explained: bool) -> None:
     finished = result.finished
     if result.shown is not None:
         columns = ["particle", "shown", "reason", "predicted", "probability"]
         print_table(columns, [_row(item) for item in result.shown.items])
+        if explained:
+            _print_explanations(result.shown)
         _print_slate(result)
     if items is not None:
         rows = [(place, item.item_id, _titled(item)) for place, item in enumerate(items)]
@@ -197,6 +214,12 @@ def _print(result: SampleResult, items: list[CatalogueItem] | None) -> None:
         f"{result.started.num_particles} particles of {result.started.prior}, {steered}, "
         f"in {finished.run_seconds:.2f} s after {finished.queue_seconds:.2f} s of waiting"
     )
+
+
+def _print_explanations(slate: ShownSlate) -> None:
+    print()
+    for place, (item, sentence) in enumerate(zip(slate.items, explain(slate), strict=True), start=1):
+        print(f"{place}. {_title(item)}: {sentence}")
 
 
 def _print_slate(result: SampleResult) -> None:

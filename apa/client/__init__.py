@@ -7,6 +7,7 @@ from apa.client.asynchronous import AsyncClient
 from apa.client.blocking import Client
 from apa.client.results import Particles, SampleResult
 from apa.records.erased import Erased
+from apa.records.explanation import explain
 from apa.records.feedback import Acknowledgement, Feedback, ScalarAnswer
 from apa.records.run_events import Finished, ParticleChunk, Preview, Progress, RunEvent, Started
 from apa.records.sampling import SamplingOverrides
@@ -38,4 +39,5 @@ __all__ = [
     "ShownSlate",
     "Started",
     "SurrogateVersion",
+    "explain",
 ]

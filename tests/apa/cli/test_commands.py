@@ -103,6 +103,18 @@ def test_people_get_tables(apa: Shell) -> None:
 
 
 @pytest.mark.usefixtures("address")
+def test_a_slate_says_why_each_item_is_shown_where_asked(apa: Shell) -> None:
+    session = created(apa)
+    _, out, _ = apa("sample", session, "--explain")
+    assert "\n2. Film 1 (1991): Among the highest by score, shown with probability 0.5.\n" in out
+    items = apa.json("sample", session, "--explain")["slate"]["items"]
+    assert [item["explanation"] for item in items] == [
+        "Among the highest by score, shown with probability 0.5."
+    ] * 2
+    assert "explanation" not in apa.json("sample", session)["slate"]["items"][0]
+
+
+@pytest.mark.usefixtures("address")
 def test_an_answer_that_is_refused_does_not_hide_the_others_and_ends_with_1(apa: Shell) -> None:
     session = created(apa)
     answers = [f"p{one}=1" for one in range(9)]
