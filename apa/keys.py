@@ -118,6 +118,11 @@ def due(shard: int) -> str:
     return f"apa:{shard_tag(shard)}:due"
 
 
+def waiting(shard: int) -> str:
+    """Sorted set: slates that will be given default rewards, as `session id/slate id`, by when in ms."""
+    return f"apa:{shard_tag(shard)}:waiting"
+
+
 def lease(session_id: str) -> str:
     """Hash with a lifetime: owner and fencing token of the refit under way."""
     return _of(session_id, "lease")

@@ -115,6 +115,7 @@ class TrainerMetrics:
     """By `result`: published, superseded, unchanged, failed, unavailable."""
     refits_coalesced: Counter
     refit_batch_sessions: Histogram
+    default_answers: Counter
     sessions_due: Gauge
 
     @classmethod
@@ -128,6 +129,9 @@ class TrainerMetrics:
             refits_coalesced=make.counter("refits_coalesced_total", "Refits that another one had covered."),
             refit_batch_sessions=make.histogram(
                 "refit_batch_sessions", "Sessions that were refitted together.", COUNT_BUCKETS
+            ),
+            default_answers=make.counter(
+                "default_answers_total", "Default rewards given after a slate's wait."
             ),
             sessions_due=make.gauge("sessions_due", "Sessions that wait for a refit."),
         )

@@ -143,12 +143,13 @@ class SamplingStream:
         slates = self.preparing.stores.slates
         assert job.session is not None
         before = slates.shown_items(job.session.session_id) if job.prior.card.num_items else set[str]()
-        settings = self.preparing.settings
-        made = make_slate(job, population, before, settings.slate_lifetime_s, self.on_device, self.policies)
+        config = job.session.config
+        lifetime_s = config.answer_wait_s or self.preparing.settings.slate_lifetime_s
+        made = make_slate(job, population, before, lifetime_s, self.on_device, self.policies)
         if left.is_set():
             # A slate that nobody sees would hold its budget until it expires.
             raise Cancelled("the caller left before the slate was stored")
-        slate = slates.put(made.slate, made.particles)
+        slate = slates.put(made.slate, made.particles, has_default=config.default_reward is not None)
         self.measuring.served(job)
         return as_shown(job, slate, [particle.x for particle in made.particles], self.on_device.images)
 

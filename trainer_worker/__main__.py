@@ -9,6 +9,7 @@ from apa.config import load_or_exit
 from apa.metrics import TrainerMetrics
 from trainer_worker.app import build_app
 from trainer_worker.config import TrainerSettings
+from trainer_worker.default_answers import DefaultAnswers
 from trainer_worker.drain import Drain
 from trainer_worker.fit import FeatureCache
 from trainer_worker.refit import Tools
@@ -28,7 +29,7 @@ def main() -> None:
     shelf = PriorShelf(settings.prior_folders)
     tools = Tools(stores, shelf, FeatureCache(settings.cached_items), metrics, settings.lease_s)
     app = build_app(settings)
-    register(app, Drain(tools, settings.batch_sessions))
+    register(app, Drain(tools, settings.batch_sessions), DefaultAnswers(stores, metrics.default_answers.inc))
     serving = Serving(settings, registry, stores.due)
     serving.measure_due(metrics)
     serving.follow(Sweeper(app, settings.sweep_interval_s))

@@ -11,6 +11,7 @@ from apa.store.ledger import FeedbackLedger
 from apa.store.sessions import SessionStore
 from apa.store.slates import SlateStore
 from apa.store.surrogates import SurrogateStore
+from apa.store.waiting import WaitingSlates
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Stores:
     ledger: FeedbackLedger
     due: DueStore
     surrogates: SurrogateStore
+    waiting: WaitingSlates
 
     @classmethod
     def at(cls, url: str) -> Self:
@@ -31,4 +33,5 @@ class Stores:
             FeedbackLedger(client),
             DueStore(client),
             SurrogateStore(client),
+            WaitingSlates(client),
         )

@@ -7,6 +7,7 @@ import logging
 from celery import Celery
 
 from apa.errors import Unavailable
+from trainer_worker.default_answers import DefaultAnswers
 from trainer_worker.drain import Drain
 
 REFIT = "trainer_worker.refit"
@@ -15,7 +16,7 @@ SWEEP = "trainer_worker.sweep"
 logger = logging.getLogger(__name__)
 
 
-def register(app: Celery, drain: Drain) -> None:
+def register(app: Celery, drain: Drain, defaults: DefaultAnswers) -> None:
     """Add the tasks to the application."""
 
     def run(hinted: str | None = None) -> None:
@@ -32,7 +33,15 @@ def register(app: Celery, drain: Drain) -> None:
         run(session_id)
 
     def sweep() -> None:
+        try:
+            more = defaults.give()
+        except Unavailable as error:
+            logger.warning("default rewards are given by a later sweep: %s", error)
+            return
+        # After it: whoever is given rewards is due by that.
         run()
+        if more:
+            app.send_task(SWEEP)
 
     app.task(name=REFIT)(refit)
     app.task(name=SWEEP)(sweep)

@@ -53,7 +53,12 @@ class Erasure:
         session_id = session_pages.session_id_of(member)
         shard = keys.shard_of(session_id)
         sessions, events, slates, particles, surrogates = self._erase(
-            keys=[keys.sessions(shard), keys.due(shard), *keys.all_of(session_id)],
+            keys=[
+                keys.sessions(shard),
+                keys.due(shard),
+                keys.waiting(shard),
+                *keys.all_of(session_id),
+            ],
             args=[
                 session_id,
                 member,

@@ -44,11 +44,16 @@ class SlateStore:
     Args:
         late_answers_s: how long an expired slate's particles may still be answered, from budget that is
             free by then. Its record stays as long, and for good once there is an answer.
+        default_grace_s: how long after its wait a slate can still be given default rewards: longer than all
+            trainers are ever away.
     """
 
-    def __init__(self, client: redis.Redis, *, late_answers_s: float = 600.0) -> None:
+    def __init__(
+        self, client: redis.Redis, *, late_answers_s: float = 600.0, default_grace_s: float = 86_400.0
+    ) -> None:
         self._client = client
         self._late_answers_s = late_answers_s
+        self._default_grace_s = default_grace_s
         self._reserve = budget_script(client, "reserve_slate")
         self._confirm = budget_script(client, "confirm_slate")
         self._release = budget_script(client, "release_slate")
@@ -105,10 +110,14 @@ class SlateStore:
         return Reservation(session_id, slate_id, slate.asked, slate.round_index, replay=slate)
 
     @guarded
-    def put(self, slate: Slate, shown: Sequence[Particle]) -> Slate:
+    def put(self, slate: Slate, shown: Sequence[Particle], *, has_default: bool = False) -> Slate:
         """Stores a reserved slate and its particles; returns it with its times on the store's clock.
 
         It lives for `expires_at - created_at` from now. What it asks less than was reserved is given back.
+
+        Args:
+            has_default: what is not answered in that time will be given the session's default reward; what
+                that takes stays reserved until then.
 
         Raises:
             NotFound: the session was deleted meanwhile.
@@ -117,12 +126,13 @@ class SlateStore:
         """
         _check_items(slate, shown)
         stored = self._dated(slate)
-        late_ms = milliseconds(stored.expires_at + self._late_answers_s)
+        grace_s = self._default_grace_s if has_default else 0.0
+        late_ms = milliseconds(stored.expires_at + max(self._late_answers_s, grace_s))
 
         def queue(pipeline: redis.client.Pipeline) -> None:
             for particle in shown:
                 particles.queue_write(pipeline, slate.session_id, particle, late_ms)
-            self._queue_confirmation(pipeline, stored, late_ms)
+            self._queue_confirmation(pipeline, stored, late_ms, grace_s)
 
         replies = while_known(self._client, slate.session_id, queue)
         if not replies:
@@ -140,7 +150,9 @@ class SlateStore:
         lifetime_s = slate.expires_at - slate.created_at
         return slate.model_copy(update={"created_at": now, "expires_at": now + lifetime_s})
 
-    def _queue_confirmation(self, pipeline: redis.client.Pipeline, slate: Slate, late_ms: int) -> None:
+    def _queue_confirmation(
+        self, pipeline: redis.client.Pipeline, slate: Slate, late_ms: int, grace_s: float
+    ) -> None:
         session_id = slate.session_id
         self._confirm(
             keys=[
@@ -151,6 +163,7 @@ class SlateStore:
                 keys.request_arguments(session_id, slate.request_id),
                 keys.slates(session_id),
                 keys.passing_slates(session_id),
+                keys.waiting(keys.shard_of(session_id)),
             ],
             args=[
                 slate.slate_id,
@@ -159,6 +172,8 @@ class SlateStore:
                 milliseconds(slate.created_at),
                 milliseconds(slate.expires_at),
                 late_ms,
+                milliseconds(slate.expires_at + grace_s),
+                waiting_member(session_id, slate.slate_id) if grace_s else "",
                 *(item.item_id for item in slate.items if item.item_id is not None),
             ],
             client=pipeline,
@@ -200,6 +215,11 @@ class SlateStore:
     def particles_of(self, wanted: Sequence[Wanted]) -> list[list[Particle] | ApaError]:
         """`particles` of several sessions, in one round trip."""
         return particles.read_many(self._client, wanted)
+
+
+def waiting_member(session_id: str, slate_id: str) -> str:
+    """A slate among those of its shard that wait for default rewards; no session id contains a slash."""
+    return f"{session_id}/{slate_id}"
 
 
 def _check_items(slate: Slate, shown: Sequence[Particle]) -> None:

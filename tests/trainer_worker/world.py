@@ -25,6 +25,7 @@ from apa.store.ledger import FeedbackLedger
 from apa.store.sessions import SessionStore
 from apa.store.slates import SlateStore
 from apa.store.surrogates import SurrogateStore
+from apa.store.waiting import WaitingSlates
 from trainer_worker.drain import Drain
 from trainer_worker.fit import FeatureCache
 from trainer_worker.refit import Tools
@@ -66,6 +67,7 @@ class TrainerWorld:
             FeedbackLedger(self.client),
             DueStore(self.client),
             SurrogateStore(self.client),
+            WaitingSlates(self.client),
         )
         self.cache = FeatureCache()
 
@@ -84,7 +86,7 @@ class TrainerWorld:
 
     def answer(self, session_id: str = "s1", count: int = 8) -> list[str]:
         """Show a slate and answer all of it; the particle ids."""
-        slate, particles = self._show(session_id, count)
+        slate, particles = self.show(session_id, count)
         for item, particle in zip(slate.items, particles, strict=True):
             answer = ScalarAnswer(particle_id=item.particle_id, reward=float(particle.x[0]))
             self.stores.ledger.record(
@@ -92,10 +94,15 @@ class TrainerWorld:
             )
         return [item.particle_id for item in slate.items]
 
-    def _show(self, session_id: str, count: int) -> tuple[Slate, list[Particle]]:
+    def show(
+        self, session_id: str = "s1", count: int = 8, asked: int | None = None, wait_s: float = 600.0
+    ) -> tuple[Slate, list[Particle]]:
+        """A slate that waits so long, for an answer to each item or for `asked`."""
         self.shown += 1
+        config = self.stores.sessions.get(session_id).config
         slate_id = f"slate{self.shown}"
-        self.stores.slates.reserve(session_id, f"request{self.shown}", slate_id, count, 600.0)
+        wanted = count if asked is None else asked
+        reserved = self.stores.slates.reserve(session_id, f"request{self.shown}", slate_id, wanted, 600.0)
         ids = [f"{slate_id}-p{i}" for i in range(count)]
         slate = Slate(
             slate_id=slate_id,
@@ -106,13 +113,14 @@ class TrainerWorld:
                 for i, name in enumerate(ids)
             ),
             round_index=0,
-            asked=count,
+            asked=reserved.asked,
             created_at=0.0,
-            expires_at=600.0,
+            expires_at=wait_s,
         )
         rng = np.random.default_rng(self.shown)
         items = [Particle(name, slate_id, rng.normal(size=DATA_DIM).astype(np.float32)) for name in ids]
-        return self.stores.slates.put(slate, items), items
+        has_default = config.default_reward is not None
+        return self.stores.slates.put(slate, items, has_default=has_default), items
 
     def lose(self, session_id: str, particle_id: str) -> None:
         self.client.delete(keys.particle(session_id, particle_id))

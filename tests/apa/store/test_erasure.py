@@ -33,7 +33,7 @@ def erasure(redis_client: redis.Redis) -> Erasure:
 
 def live_through_everything(world: World) -> None:
     """A session with every kind of key that there is."""
-    answered, shown = world.show(num_items=4), world.show(num_items=2)
+    answered, shown = world.show(num_items=4), world.show(num_items=2, has_default=True)
     world.answer(answered, 0)
     world.answer(answered, 1)
     world.slates.reserve("s1", "making", "made", 4, LONG_S, {"num_particles": 8})

@@ -95,11 +95,11 @@ class World:
         number = next(self.numbers)
         return self.slates.reserve("s1", request_id or f"r{number}", f"sl{number}", k, lifetime_s)
 
-    def show(self, num_items: int = 4, lifetime_s: float = LONG_S) -> Slate:
+    def show(self, num_items: int = 4, lifetime_s: float = LONG_S, *, has_default: bool = False) -> Slate:
         """Reserves and stores a slate."""
         reservation = self.reserve(k=num_items)
         slate = a_slate(reservation, num_items, f"r{reservation.slate_id[2:]}", lifetime_s)
-        return self.slates.put(slate, particles_of(slate))
+        return self.slates.put(slate, particles_of(slate), has_default=has_default)
 
     def record(
         self, feedback_id: str, answer: Answer, rater: str = "", supersedes: str = ""
