@@ -94,3 +94,17 @@ def test_what_a_killed_worker_left_behind_is_swept_once_its_lease_has_run_out(
     finally:
         running.process.kill()
         running.process.wait()
+
+
+def test_slates_that_nobody_answered_are_given_default_rewards_and_learnt_from_by_a_sweep(
+    redis_url: str, world: TrainerWorld, tmp_path: Path
+) -> None:
+    running = Worker(redis_url, world, tmp_path, sweep_interval_s=0.25)
+    try:
+        world.session(feedback_kind="binary", answer_wait_s=0.5, default_reward=0.0)
+        world.show(count=4, wait_s=0.5)
+        wait_until(lambda: world.trained_events() == 4, 20, "the refit on default rewards")
+    finally:
+        running.process.kill()
+        running.process.wait()
+    assert all(event.defaulted for event in world.stores.ledger.log("s1"))
