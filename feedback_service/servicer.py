@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +21,7 @@ from apa.records.feedback import Feedback
 from apa.records.session import Session, SessionConfig
 from apa.records.shown import SessionView
 from apa.wire.erased import erased_to_pb
+from apa.wire.history import history_to_pb
 from apa.wire.sessions import config_from_pb, session_to_pb, surrogate_to_pb
 from feedback_service import batch, ingest
 from feedback_service.hints import Hints
@@ -115,6 +116,14 @@ class FeedbackServicer(feedback_pb2_grpc.FeedbackServiceServicer):
         await self._in_thread(self._stores.sessions.close, request.session_id)
         view = await self._in_thread(self._view, request.session_id)
         return feedback_pb2.CloseSessionResponse(session=session_to_pb(view))
+
+    async def ExportSession(
+        self, request: feedback_pb2.ExportSessionRequest, context: Any
+    ) -> AsyncGenerator[feedback_pb2.ExportSessionResponse, None]:
+        records = self._stores.history.records(request.session_id)
+        # One at a time, so that no more of a session is in memory than its reader has taken.
+        while (record := await self._in_thread(next, records, None)) is not None:
+            yield history_to_pb(record)
 
     async def DeleteUser(
         self, request: feedback_pb2.DeleteUserRequest, context: Any

@@ -9,6 +9,7 @@ from apa.records.session import Session
 from apa.records.shown import SessionView
 from apa.store.connection import Client
 from apa.store.erasure import Erasure
+from apa.store.history import History
 from apa.store.ledger import FeedbackLedger
 from apa.store.sessions import SessionStore
 from apa.store.stored import unknown_session
@@ -23,6 +24,7 @@ class Stores:
     surrogates: SurrogateStore
     views: SessionViews
     erasure: Erasure
+    history: History
 
     @classmethod
     def of(cls, client: Client) -> Self:
@@ -32,6 +34,7 @@ class Stores:
             SurrogateStore(client),
             SessionViews(client),
             Erasure(client),
+            History(client),
         )
 
     def view(self, session: Session) -> SessionView:

@@ -25,13 +25,26 @@ def check_writable(path: Path, field: str) -> None:
         raise _unwritable(path, field, error) from error
 
 
-def write(path: Path, field: str, content: Callable[[BinaryIO], None]) -> None:
+def write(path: Path, field: str, content: Callable[[BinaryIO], object]) -> None:
     """Writes the file by `content(file)`. Raises InvalidArgument as `check_writable` does."""
     try:
         with path.open("wb") as file:
             content(file)
     except OSError as error:
         raise _unwritable(path, field, error) from error
+
+
+def make_folder(path: Path, field: str) -> None:
+    """Makes the folder where there is none. Raises InvalidArgument when that cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidArgument(
+            "the folder cannot be made",
+            field=field,
+            expected="a folder, or a place where one may be made",
+            found=f"{path} ({error.strerror or error})",
+        ) from error
 
 
 def check_folders(paths: list[Path], field: str) -> None:

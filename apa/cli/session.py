@@ -9,12 +9,13 @@ import typer
 
 from apa.cli.addresses import Feedback, connect
 from apa.cli.budget import answers, free
+from apa.cli.export import export
 from apa.cli.output import Json, print_json, print_pairs, print_table, session_json
 from apa.cli.ranges import between, default
 from apa.client import SessionView
 from apa.records.session import USUAL_POLICY, PolicyName, Session, SessionConfig, SurrogateFamily
 
-app = typer.Typer(no_args_is_help=True, help="Sessions: create, show, list, close, roll back.")
+app = typer.Typer(no_args_is_help=True, help="Sessions: create, show, list, close, roll back, export.")
 
 
 @app.command()
@@ -115,6 +116,9 @@ def close(
     """End a session: no more slates, no more answers. Harmless when repeated."""
     with connect(feedback=feedback) as apa:
         _shown(apa.close_session(session), as_json)
+
+
+app.command()(export)
 
 
 @app.command()

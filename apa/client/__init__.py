@@ -4,11 +4,13 @@ Everything it returns is plain data with numpy arrays; everything it raises is o
 """
 
 from apa.client.asynchronous import AsyncClient
+from apa.client.bandit import bandit_feedback
 from apa.client.blocking import Client
 from apa.client.results import Particles, SampleResult
 from apa.records.erased import Erased
 from apa.records.explanation import explain
 from apa.records.feedback import Acknowledgement, Feedback, ScalarAnswer
+from apa.records.history import HistoryRecord, PastItem, PastSlate, RecordedFeedback
 from apa.records.run_events import Finished, ParticleChunk, Preview, Progress, RunEvent, Started
 from apa.records.sampling import SamplingOverrides
 from apa.records.session import SurrogateVersion
@@ -25,11 +27,15 @@ __all__ = [
     "Feedback",
     "FeedbackResult",
     "Finished",
+    "HistoryRecord",
     "LoadedPrior",
     "ParticleChunk",
     "Particles",
+    "PastItem",
+    "PastSlate",
     "Preview",
     "Progress",
+    "RecordedFeedback",
     "RunEvent",
     "SampleResult",
     "SamplingOverrides",
@@ -39,5 +45,6 @@ __all__ = [
     "ShownSlate",
     "Started",
     "SurrogateVersion",
+    "bandit_feedback",
     "explain",
 ]

@@ -19,6 +19,7 @@ from apa.client.results import EventReader, SampleResult, collect, raise_failed,
 from apa.client.retries import Retries, refit_poll_s
 from apa.pb import feedback_pb2_grpc, sampler_pb2, sampler_pb2_grpc
 from apa.records.erased import Erased
+from apa.records.history import HistoryRecord
 from apa.records.run_events import RunEvent
 from apa.records.session import SurrogateVersion
 from apa.records.shown import SessionView
@@ -26,6 +27,7 @@ from apa.rpc.call_errors import from_rpc_error
 from apa.rpc.options import MAX_MESSAGE_BYTES, client_options
 from apa.wire.erased import erased_from_pb
 from apa.wire.feedback import FeedbackResult, result_from_pb
+from apa.wire.history import history_from_pb
 from apa.wire.prior_cards import LoadedPrior, prior_from_pb
 from apa.wire.sessions import session_from_pb, surrogate_from_pb
 
@@ -246,6 +248,24 @@ class AsyncClient:
         request = requests.close_session(session_id)
         response = await self._call(self._feedback.CloseSession, request, timeout_s)
         return session_from_pb(response.session)
+
+    def export_session(
+        self, session_id: str, *, timeout_s: float | None = None
+    ) -> AsyncIterator[HistoryRecord]:
+        """See `Client.export_session`."""
+        return self._exported(requests.export_session(session_id), timeout_s)
+
+    async def _exported(self, request: Any, timeout_s: float | None) -> AsyncIterator[HistoryRecord]:
+        call = self._feedback.ExportSession(
+            request, timeout=self._timeout_s if timeout_s is None else timeout_s
+        )
+        try:
+            async for response in call:
+                yield history_from_pb(response)
+        except grpc.RpcError as error:
+            raise from_rpc_error(error) from error
+        finally:
+            call.cancel()
 
     async def delete_user(
         self, user_id: str, *, tenant: str | None = None, timeout_s: float | None = None

@@ -17,6 +17,7 @@ from apa.client.results import EventReader, SampleResult, collect, raise_failed,
 from apa.client.retries import Retries, refit_poll_s
 from apa.pb import feedback_pb2_grpc, sampler_pb2, sampler_pb2_grpc
 from apa.records.erased import Erased
+from apa.records.history import HistoryRecord
 from apa.records.run_events import RunEvent
 from apa.records.session import SurrogateVersion
 from apa.records.shown import SessionView
@@ -24,6 +25,7 @@ from apa.rpc.call_errors import from_rpc_error
 from apa.rpc.options import MAX_MESSAGE_BYTES, client_options
 from apa.wire.erased import erased_from_pb
 from apa.wire.feedback import FeedbackResult, result_from_pb
+from apa.wire.history import history_from_pb
 from apa.wire.prior_cards import LoadedPrior, prior_from_pb
 from apa.wire.sessions import session_from_pb, surrogate_from_pb
 
@@ -322,6 +324,32 @@ class Client:
         request = requests.close_session(session_id)
         response = self._call(self._feedback.CloseSession, request, timeout_s)
         return session_from_pb(response.session)
+
+    def export_session(self, session_id: str, *, timeout_s: float | None = None) -> Iterator[HistoryRecord]:
+        """All that is kept of a session: itself, its slates, its answers, its surrogates, newest first.
+
+        Read as it comes, nothing has to fit in memory but one slate. Answers that are recorded meanwhile are
+        not in it. It is not repeated when a server goes away.
+
+        Args:
+            timeout_s: of all of it.
+
+        Raises, while it is read:
+            NotFound: no such session, or it was deleted meanwhile.
+        """
+        return self._exported(requests.export_session(session_id), timeout_s)
+
+    def _exported(self, request: Any, timeout_s: float | None) -> Iterator[HistoryRecord]:
+        call = self._feedback.ExportSession(
+            request, timeout=self._timeout_s if timeout_s is None else timeout_s
+        )
+        try:
+            for response in call:
+                yield history_from_pb(response)
+        except grpc.RpcError as error:
+            raise from_rpc_error(error) from error
+        finally:
+            call.cancel()
 
     def delete_user(
         self, user_id: str, *, tenant: str | None = None, timeout_s: float | None = None

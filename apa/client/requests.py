@@ -80,6 +80,10 @@ def close_session(session_id: str) -> feedback_pb2.CloseSessionRequest:
     return feedback_pb2.CloseSessionRequest(session_id=some_text(session_id, field="session_id"))
 
 
+def export_session(session_id: str) -> feedback_pb2.ExportSessionRequest:
+    return feedback_pb2.ExportSessionRequest(session_id=some_text(session_id, field="session_id"))
+
+
 def delete_user(user_id: str, tenant: str | None) -> feedback_pb2.DeleteUserRequest:
     return feedback_pb2.DeleteUserRequest(
         tenant=text(tenant, field="tenant"), user_id=some_text(user_id, field="user_id")

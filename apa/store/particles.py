@@ -75,3 +75,20 @@ def _decoded(particle_id: str, fields: dict[bytes, bytes] | redis.RedisError) ->
         return Particle(particle_id, text(fields[b"slate_id"]), x.astype(np.float32))
     except (KeyError, TypeError, ValueError) as error:
         raise DataLoss("a stored particle cannot be read", field="particle_id", found=particle_id) from error
+
+
+def read_kept(client: redis.Redis, session_id: str, particle_ids: Sequence[str]) -> list[Particle | None]:
+    """Those that there are, in the order asked for; None for each that is gone."""
+    pipeline = client.pipeline(transaction=False)
+    for particle_id in particle_ids:
+        pipeline.hgetall(keys.particle(session_id, particle_id))
+    rows = zip(particle_ids, pipeline.execute(), strict=True)
+    return [_decoded(particle_id, fields) if fields else None for particle_id, fields in rows]
+
+
+def slates_of(client: redis.Redis, session_id: str, particle_ids: Sequence[str]) -> list[str | None]:
+    """The slate that each was shown in; None for each that is gone."""
+    pipeline = client.pipeline(transaction=False)
+    for particle_id in particle_ids:
+        pipeline.hget(keys.particle(session_id, particle_id), "slate_id")
+    return [None if slate_id is None else text(slate_id) for slate_id in pipeline.execute()]

@@ -16,6 +16,7 @@ from apa.records.feedback import (
     RankingAnswer,
     ScalarAnswer,
 )
+from apa.records.history import PastItem, PastSlate, RecordedFeedback
 from apa.records.run_events import Finished, ParticleChunk, Preview, Progress, Started
 from apa.records.sampling import SamplingOverrides
 from apa.records.session import Ledger, PolicyName, RefitFailure, Session, SessionConfig, SurrogateVersion
@@ -208,6 +209,39 @@ FEEDBACKS = st.builds(
     answer=ANSWERS,
     rater=st.just("") | NAMES,
     supersedes=st.just("") | IDS,
+)
+PAST_ITEMS = st.builds(
+    PastItem,
+    particle_id=IDS,
+    x=st.none() | TENSORS,
+    population_index=COUNTS,
+    reason=st.none() | st.sampled_from(["cold_start", "top", "random"]),
+    propensity=UNIT,
+    predicted_mean=FINITE,
+    predicted_std=FINITE,
+    item_id=st.none() | TEXTS,
+)
+HISTORY: st.SearchStrategy[Any] = st.one_of(
+    VIEWS,
+    st.builds(
+        PastSlate,
+        slate_id=IDS,
+        session_id=IDS,
+        items=st.lists(PAST_ITEMS, max_size=3).map(tuple),
+        round_index=COUNTS,
+        asked=COUNTS,
+        surrogate_version=st.text(max_size=5),
+        created_at=st.just(0.0) | TIMES,
+        expires_at=st.just(0.0) | TIMES,
+    ),
+    st.builds(
+        RecordedFeedback,
+        sequence=st.integers(1, 2**31),
+        feedback=FEEDBACKS,
+        recorded_at=TIMES,
+        defaulted=st.booleans(),
+    ),
+    SURROGATES,
 )
 ACKNOWLEDGEMENTS = st.builds(
     Acknowledgement,
