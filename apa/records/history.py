@@ -21,6 +21,7 @@ class PastItem:
         x: (*data_shape); None where the particle is kept no longer, as it is only once it is answered.
         reason, propensity: None and 0 where all that is left of its slate is this particle.
         predicted_mean, predicted_std: of the reward, in the user's units; 0 without a surrogate.
+        score: what the policy ranked it by when it was picked.
         item_id: the catalogue item that was shown; None where the prior has no catalogue.
     """
 
@@ -32,6 +33,7 @@ class PastItem:
     predicted_mean: float = 0.0
     predicted_std: float = 0.0
     item_id: str | None = None
+    score: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class PastSlate:
 
     Attributes:
         created_at, expires_at: Unix seconds; 0 where all that is left of the slate are answered particles.
+        policy: which chose; "" for a cold start, and for slates of a release that did not say.
     """
 
     slate_id: str
@@ -50,6 +53,7 @@ class PastSlate:
     surrogate_version: str = ""
     created_at: float = 0.0
     expires_at: float = 0.0
+    policy: str = ""
 
 
 @dataclass(frozen=True)

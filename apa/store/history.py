@@ -99,6 +99,7 @@ class History:
                     predicted_mean=item.predicted_mean,
                     predicted_std=item.predicted_std,
                     item_id=item.item_id,
+                    score=item.score,
                 )
                 for item, x in zip(slate.items, xs, strict=True)
             ),
@@ -107,6 +108,7 @@ class History:
             surrogate_version=slate.surrogate_version,
             created_at=slate.created_at,
             expires_at=slate.expires_at,
+            policy=slate.policy,
         )
 
     def _rest(self, session_id: str, slate_id: str, particle_ids: Sequence[str]) -> PastSlate:

@@ -69,6 +69,7 @@ def _slate_to_pb(slate: PastSlate) -> common_pb2.Slate:
         surrogate_version=slate.surrogate_version,
         created_at=time_to_pb(slate.created_at) if slate.created_at else None,
         expires_at=time_to_pb(slate.expires_at) if slate.expires_at else None,
+        policy=slate.policy,
     )
 
 
@@ -82,6 +83,7 @@ def _slate_from_pb(slate: common_pb2.Slate) -> PastSlate:
         surrogate_version=slate.surrogate_version,
         created_at=time_from_pb(slate.created_at),
         expires_at=time_from_pb(slate.expires_at),
+        policy=slate.policy,
     )
 
 
@@ -94,6 +96,7 @@ def _item_to_pb(item: PastItem) -> common_pb2.SlateItem:
         propensity=item.propensity,
         predicted_mean=item.predicted_mean,
         predicted_std=item.predicted_std,
+        score=item.score,
         item=None if item.item_id is None else common_pb2.CatalogueItem(item_id=item.item_id),
     )
 
@@ -107,6 +110,7 @@ def _item_from_pb(item: common_pb2.SlateItem, field: str) -> PastItem:
         propensity=item.propensity,
         predicted_mean=item.predicted_mean,
         predicted_std=item.predicted_std,
+        score=item.score,
         item_id=item.item.item_id if item.HasField("item") else None,
     )
 

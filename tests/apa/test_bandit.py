@@ -19,7 +19,7 @@ def a_slate(round_index: int, propensities: list[float], catalogue: bool = False
         PastItem(
             particle_id=f"r{round_index}-{place}",
             x=np.full((1, 2), round_index + place / 10, np.float32),
-            reason="top",
+            reason="sampled",
             propensity=propensity,
             item_id=f"film-{place}" if catalogue else None,
         )

@@ -42,12 +42,14 @@ def a_slate(reservation: Reservation, num_items: int, request_id: str, lifetime_
                 population_index=i,
                 reason="top",
                 propensity=0.5,
+                score=0.25 * i,
                 item_id=f"item-{slate_id}-{i}",
             )
             for i in range(num_items)
         ),
         round_index=reservation.round_index,
         asked=min(reservation.asked, num_items),
+        policy="thompson",
         created_at=100.0,
         expires_at=100.0 + lifetime_s,
     )

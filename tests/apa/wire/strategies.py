@@ -215,11 +215,12 @@ PAST_ITEMS = st.builds(
     particle_id=IDS,
     x=st.none() | TENSORS,
     population_index=COUNTS,
-    reason=st.none() | st.sampled_from(["cold_start", "top", "random"]),
+    reason=st.none() | st.sampled_from(["cold_start", "top", "random", "sampled", "diverse"]),
     propensity=UNIT,
     predicted_mean=FINITE,
     predicted_std=FINITE,
     item_id=st.none() | TEXTS,
+    score=FINITE,
 )
 HISTORY: st.SearchStrategy[Any] = st.one_of(
     VIEWS,
@@ -233,6 +234,7 @@ HISTORY: st.SearchStrategy[Any] = st.one_of(
         surrogate_version=st.text(max_size=5),
         created_at=st.just(0.0) | TIMES,
         expires_at=st.just(0.0) | TIMES,
+        policy=st.text(max_size=5),
     ),
     st.builds(
         RecordedFeedback,
