@@ -27,7 +27,7 @@ def main() -> None:
     metrics = TrainerMetrics.create(registry)
     stores = Stores.at(settings.redis_url)
     shelf = PriorShelf(settings.prior_folders)
-    tools = Tools(stores, shelf, FeatureCache(settings.cached_items), metrics, settings.lease_s)
+    tools = Tools(stores, shelf, FeatureCache(settings.feature_cache_bytes), metrics, settings.lease_s)
     app = build_app(settings)
     register(app, Drain(tools, settings.batch_sessions), DefaultAnswers(stores, metrics.default_answers.inc))
     serving = Serving(settings, registry, stores.due)

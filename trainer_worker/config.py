@@ -31,5 +31,6 @@ class TrainerSettings(Settings):
     """How often the due set is looked at for what a lost message left behind."""
     visibility_timeout_s: float = Field(default=60.0, ge=1.0, le=86400.0)
     """After how long the broker gives a silent worker's message to another; longer than any refit."""
-    cached_items: int = Field(default=4096, ge=0, le=10_000_000)
-    """Observed items whose features are kept in memory, about 50 kB each."""
+    feature_cache_bytes: int = Field(default=256 * 2**20, ge=0)
+    """Features of observed items that are kept in memory: about 1 kB an item, 20 kB where the prior has no
+    transport."""

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from apa.errors import NumericalError
 from apa.priors.base import Prior
-from apa.surrogates import Prediction, load
+from apa.surrogates import LinearSurrogate, Prediction, Surrogate, load
 from trainer_worker.fit.choices import Choices
 from trainer_worker.fit.standardise import standardise_rewards
 from trainer_worker.observations import Observations
@@ -16,20 +16,30 @@ WORST_ERROR = 1.05
 """Error on the training items over that of no fit: the mean of rewards or likes, chance where they order."""
 
 
-def check(blob: bytes, prior: Prior, observations: Observations) -> None:
+def check(blob: bytes, prior: Prior, observations: Observations, features: Tensor | None = None) -> None:
     """Check an artifact, as the sampler will read it, on the items that it was fitted on.
+
+    Args:
+        features: (M, F), clean, of the items, where they are known and the family uses them.
 
     Raises:
         DataLoss: it does not load back.
         NumericalError: a prediction is not finite, or worse than none.
     """
-    prediction = load(blob).predict(prior, observations.x)
+    prediction = _predicted(load(blob), prior, observations.x, features)
     if not bool(torch.isfinite(prediction.mean).all() and torch.isfinite(prediction.std).all()):
         raise _refused("finite predictions of the training items", "NaN or infinity")
     if observations.kind == "scalar":
         _check_squared_error(prediction, observations)
     else:
         _check_log_loss(prediction, observations)
+
+
+def _predicted(surrogate: Surrogate, prior: Prior, x: Tensor, features: Tensor | None) -> Prediction:
+    # Encoding every item once more would cost more than the refit.
+    if features is not None and isinstance(surrogate, LinearSurrogate):
+        return surrogate.predict_features(features)
+    return surrogate.predict(prior, x)
 
 
 def _check_squared_error(prediction: Prediction, observations: Observations) -> None:

@@ -26,13 +26,15 @@ from apa.surrogates import Surrogate, load, version_of
 from trainer_worker import gate
 from trainer_worker.dataset import dataset, particle_ids
 from trainer_worker.fit import FeatureCache
-from trainer_worker.fit.together import Problem, fit_together
+from trainer_worker.fit.together import Problem, encoded, fit_together
 from trainer_worker.outcomes import each
 from trainer_worker.shelf import PriorShelf, Shelved
 from trainer_worker.stores import Stores
 
 logger = logging.getLogger(__name__)
 
+USE_FEATURES = {"linear"}
+"""Families that are fitted on the prior's features."""
 MAX_MESSAGE = 500
 """Characters of an error that a session keeps."""
 
@@ -156,12 +158,14 @@ class _Batch:
     def _fit(self, cases: list[Case], shelved: Shelved) -> None:
         """What fails on the way is left out of what follows."""
         prior, transport = shelved
-        family, cache = self._config.surrogate, self._tools.cache
+        family = self._config.surrogate
         particles = self._stores.slates.particles_of([(case.session_id, case.particle_ids) for case in cases])
         cases, shown = self._sound(cases, particles)
         pairs = list(zip(cases, shown, strict=True))
         cases, problems = self._sound(cases, each(pairs, lambda pair: _problem(*pair, prior.data_shape)))
-        fitted = zip(problems, fit_together(family, prior, problems, cache, transport), strict=True)
+        if family in USE_FEATURES and prior.feature_dim:
+            problems = encoded(prior, problems, self._tools.cache, with_noise=transport is None)
+        fitted = zip(problems, fit_together(family, prior, problems, transport), strict=True)
         cases, blobs = self._sound(cases, each(list(fitted), lambda pair: _checked(*pair, prior)))
         self._publish(cases, blobs)
 
@@ -241,7 +245,8 @@ def _checked(problem: Problem, fitted: Surrogate | Exception, prior: Prior) -> b
     if isinstance(fitted, Exception):
         raise fitted
     blob = fitted.to_bytes()
-    gate.check(blob, prior, problem.observations)
+    features = None if problem.features is None else problem.features.clean
+    gate.check(blob, prior, problem.observations, features)
     return blob
 
 

@@ -83,7 +83,11 @@ class LinearSurrogate(Surrogate):
         Raises:
             FailedPrecondition: the prior is not the one whose features the heads were fitted on.
         """
-        features = self._features(prior, x_0)
+        return self.predict_features(self._features(prior, x_0))
+
+    @torch.no_grad()
+    def predict_features(self, features: Tensor) -> Prediction:
+        """`predict` of items by their features (M, F) at the data end, which must be this prior's."""
         std = self.posterior.variance(features).sqrt()
         return in_users_units(self._mean(features), std, self.reward_mean, self.reward_scale, self.link)
 

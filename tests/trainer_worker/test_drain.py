@@ -60,10 +60,10 @@ def test_one_session_that_fails_among_eight_fails_alone(
     world.client.lset(keys.events("s5"), 1, "not an event")
     world.answer("s6", 1)
 
-    def refuse_four(*args: object) -> object:
+    def refuse_four(*args: object, **kwargs: object) -> object:
         if len(args[2]) == 4:  # type: ignore[arg-type]
             raise NumericalError("no fit of four")
-        return fit(*args)  # type: ignore[arg-type]
+        return fit(*args, **kwargs)  # type: ignore[arg-type]
 
     monkeypatch.setattr(together, "fit", refuse_four)
     world.drain().run()
@@ -104,10 +104,10 @@ def test_a_session_whose_lease_was_lost_is_left_to_who_took_it(
 ) -> None:
     _due(world, 3)
 
-    def overtaken(*args: object) -> object:
+    def overtaken(*args: object, **kwargs: object) -> object:
         if world.client.delete(keys.lease("s1")):
             assert world.stores.due.acquire("s1", 60.0) is not None
-        return fit(*args)  # type: ignore[arg-type]
+        return fit(*args, **kwargs)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
         patch.setattr(together, "fit", overtaken)
@@ -123,9 +123,9 @@ def test_workers_that_drain_at_once_fit_no_session_twice_on_the_same_answers(
     names = _due(world, 24)
     fitted: Counter[tuple[int, int]] = Counter()
 
-    def counting(*args: object) -> object:
+    def counting(*args: object, **kwargs: object) -> object:
         fitted[(args[3], len(args[2]))] += 1  # type: ignore[arg-type,index]
-        return fit(*args)  # type: ignore[arg-type]
+        return fit(*args, **kwargs)  # type: ignore[arg-type]
 
     monkeypatch.setattr(together, "fit", counting)
     drains = [world.drain(most=3) for _ in range(4)]

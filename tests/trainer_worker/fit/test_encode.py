@@ -35,11 +35,25 @@ def test_a_refit_encodes_only_the_new_items() -> None:
 
 
 def test_the_cache_is_bounded_and_right_even_when_it_is_too_small() -> None:
-    prior, cache = ToyPrior(), FeatureCache(max_items=3)
+    prior, cache = ToyPrior(), FeatureCache(max_bytes=1000)
     x = draw(prior, 10)
     torch.testing.assert_close(cache(prior, x, 0), encode_items(prior, x, 0))
-    assert len(cache) == 3
+    assert 0 < cache.num_bytes <= 1000
     torch.testing.assert_close(cache(prior, x, 0), encode_items(prior, x, 0))
+
+
+def test_users_who_were_shown_the_same_item_share_its_clean_features_only() -> None:
+    prior, cache = ToyPrior(), FeatureCache()
+    x = draw(prior, 6)
+    cache(prior, x[:4], 1)
+    before = prior.encoded
+    both = cache.of_users(prior, x, [1, 1, 2, 2, 1, 2])
+    per_noise = (len(LEVELS) - 2) * NUM_DRAWS
+    assert prior.encoded - before == 2 + 4 * per_noise
+    for rows, seed in (([0, 1, 4], 1), ([2, 3, 5], 2)):
+        alone = encode_items(prior, x[rows], seed)
+        torch.testing.assert_close(both.clean[rows], alone.clean)
+        torch.testing.assert_close(both.noised[:, :, rows], alone.noised)
 
 
 def test_another_prior_does_not_get_this_ones_features() -> None:
