@@ -1,4 +1,4 @@
-"""python -m benchmarks engine|exactness [--json FILE] [--quick] [--threads N]
+"""python -m benchmarks engine|exactness|refit [--json FILE] [--quick] [--threads N]
 
 exactness alone: [--only closed|learned] [--draws M] [--cache DIR]
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.report import Scale
 
-NAMES = ("engine", "exactness")
+NAMES = ("engine", "exactness", "refit")
 
 
 def main() -> None:

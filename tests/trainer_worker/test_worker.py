@@ -26,13 +26,22 @@ START_S = 60.0
 class Worker:
     """`python -m trainer_worker` with a sweep interval of its own."""
 
-    def __init__(self, redis_url: str, world: TrainerWorld, folder: Path, sweep_interval_s: float) -> None:
+    def __init__(
+        self,
+        redis_url: str,
+        world: TrainerWorld,
+        folder: Path,
+        sweep_interval_s: float,
+        lease_s: float = 30.0,
+    ) -> None:
+        folder.mkdir(exist_ok=True)
         self.ready_file = folder / "ready.json"
         environment = os.environ | {
             "REDIS_URL": redis_url,
             "APA_TRAINER_PRIOR_FOLDERS": f'["{world.priors}"]',
             "APA_TRAINER_READY_FILE": str(self.ready_file),
             "APA_TRAINER_SWEEP_INTERVAL_S": str(sweep_interval_s),
+            "APA_TRAINER_LEASE_S": str(lease_s),
         }
         self.process = subprocess.Popen([sys.executable, "-m", "trainer_worker"], env=environment)
         wait_until(self.ready_file.exists, START_S, "the worker's ready file")
@@ -108,3 +117,32 @@ def test_slates_that_nobody_answered_are_given_default_rewards_and_learnt_from_b
         running.process.kill()
         running.process.wait()
     assert all(event.defaulted for event in world.stores.ledger.log("s1"))
+
+
+def test_a_batch_whose_worker_is_killed_in_the_middle_is_learnt_from_by_the_next(
+    redis_url: str, world: TrainerWorld, tmp_path: Path
+) -> None:
+    names = [f"s{number}" for number in range(48)]
+    for name in names:
+        world.session(name)
+        world.answer(name, 12)
+    leases = "*:lease:*"
+
+    first = Worker(redis_url, world, tmp_path / "first", sweep_interval_s=0.25, lease_s=2.0)
+    wait_until(lambda: any(world.client.scan_iter(leases)), 20, "a batch under way")
+    first.process.kill()
+    first.process.wait()
+    assert any(world.client.scan_iter(leases)), "the batch was to be longer than the look at it"
+    assert len(world.due()) > 0
+
+    others = [
+        Worker(redis_url, world, tmp_path / name, sweep_interval_s=0.25, lease_s=2.0) for name in ("a", "b")
+    ]
+    try:
+        wait_until(lambda: not world.due(), 60, "an empty due set")
+    finally:
+        for other in others:
+            other.process.kill()
+            other.process.wait()
+    assert [world.trained_events(name) for name in names] == [12] * 48
+    assert [world.stores.sessions.ledger(name).spent for name in names] == [12] * 48
