@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from apa.errors import ApaError, DataLoss, Internal, Unavailable
+from apa.errors import ApaError, DataLoss, Internal, NotFound, Unavailable
 from apa.metrics import TrainerMetrics
 from apa.priors.base import Prior
 from apa.records.feedback import Event
@@ -219,11 +219,14 @@ class _Batch:
 
 
 def keep_failure(tools: Tools, lease: Lease, error: Exception, num_events: int | None) -> None:
-    """End a lease, and tell who waits for the refit why there is none.
+    """End a lease, and tell who waits for the refit why there is none: nobody, once its session is deleted.
 
     Args:
         num_events: that it was to be fitted on; None when they could not be read.
     """
+    if isinstance(error, NotFound) and _is_gone(tools, lease.session_id):
+        tools.metrics.refits.labels(result="superseded").inc()
+        return
     tools.metrics.refits.labels(result="failed").inc()
     _report(lease.session_id, error)
     try:
@@ -232,6 +235,16 @@ def keep_failure(tools: Tools, lease: Lease, error: Exception, num_events: int |
         tools.stores.due.fail(lease, _failure(error, num_events, time.time()), tools.lease_s)
     except ApaError as lost:
         logger.warning("why session %s was not refitted is not kept: %s", lease.session_id, lost)
+
+
+def _is_gone(tools: Tools, session_id: str) -> bool:
+    try:
+        tools.stores.sessions.get(session_id)
+    except NotFound:
+        return True
+    except ApaError:
+        return False
+    return False
 
 
 def _problem(case: Case, particles: Sequence[Particle], data_shape: tuple[int, ...]) -> Problem:
