@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 import redis
 
 from apa.errors import ApaError, InvalidArgument, NotFound
+from apa.local.redis_server import start_server
 from apa.records.erased import Erased
 from apa.records.session import RefitFailure, SurrogateVersion
 from apa.store import known
+from apa.store.connection import connect
 from apa.store.due import DueStore
 from apa.store.erasure import Erasure
 from apa.store.surrogates import Fitted, SurrogateStore
 from tests.apa.store.test_surrogates import a_lease, fitted
 from tests.apa.store.world import LONG_S, World, a_session, a_slate, an_answer, particles_of
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -193,6 +197,38 @@ def test_a_refit_of_an_erased_session_cannot_publish_into_one_that_takes_its_id(
     assert store.versions("s1") == [version]
 
 
-def test_the_append_only_file_is_written_anew_when_asked(erasure: Erasure, redis_client: redis.Redis) -> None:
-    assert erasure.rewrite_log()
-    assert redis_client.info("persistence")["aof_enabled"]
+def test_after_the_rewriting_the_servers_files_hold_nothing_of_the_user(
+    redis_program: Path, tmp_path: Path
+) -> None:
+    server = start_server(tmp_path, server=redis_program)
+    client = connect(server.url)
+    world, erasure = World(client, user_id="ada-lovelace"), Erasure(client)
+
+    def files_name_her() -> bool:
+        files = [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix in (".aof", ".rdb")]
+        assert files
+        return any(b"ada-lovelace" in path.read_bytes() for path in files)
+
+    try:
+        world.answer(world.show(), 0)
+        assert files_name_her()
+        erasure.user("default", "ada-lovelace")
+        assert erasure.rewrite_log()
+        wait_until(lambda: not files_name_her(), what="the rewriting")
+    finally:
+        client.close()
+        server.stop()
+
+
+def test_a_rewriting_under_way_is_no_error(redis_program: Path, tmp_path: Path) -> None:
+    server = start_server(tmp_path, server=redis_program)
+    client = connect(server.url)
+    try:
+        # Slow enough to be met: a rewriting waits this long after every key.
+        client.config_set("rdb-key-save-delay", 1_000_000)
+        World(client)
+        assert Erasure(client).rewrite_log()
+        assert not Erasure(client).rewrite_log()
+    finally:
+        client.close()
+        server.stop()
