@@ -120,15 +120,15 @@ class _Basis:
 
 
 def _best_fit(z: Tensor, observations: Observations, spread: float) -> tuple[Head, _Basis]:
-    """The bandwidth of highest evidence."""
-    found: list[tuple[float, Head, _Basis]] = []
+    """The head at the bandwidth of highest evidence."""
+    found: list[tuple[float, _Basis]] = []
     for share in BANDWIDTHS:
         basis = _basis(z, math.sqrt(share * spread))
-        head = fit_head(basis.design, observations)
         log_prior = -0.5 * ((math.log(share) - _LOG_BANDWIDTH_MEAN) / _LOG_BANDWIDTH_STD) ** 2
-        found.append((head.log_evidence + log_prior, head, basis))
-    _, head, basis = max(found, key=lambda one: one[0])
-    return head, basis
+        evidence = fit_head(basis.design, observations, coarsely=True).log_evidence
+        found.append((evidence + log_prior, basis))
+    _, best = max(found, key=lambda one: one[0])
+    return fit_head(best.design, observations), best
 
 
 def _basis(z: Tensor, bandwidth: float) -> _Basis:

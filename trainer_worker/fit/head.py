@@ -10,7 +10,7 @@ from torch import Tensor
 
 from apa.surrogates.link import Link
 from trainer_worker.fit.choices import NOISE_VARIANCE, Choices
-from trainer_worker.fit.laplace import BASE_RATE_STD, choose_posterior, spread
+from trainer_worker.fit.laplace import BASE_RATE_STD, COARSE_RATIOS, RATIOS, choose_posterior, spread
 from trainer_worker.fit.ridge import best_ratio, posterior, spectrum
 from trainer_worker.fit.standardise import standardise_rewards
 from trainer_worker.observations import Observations
@@ -45,16 +45,19 @@ class Head:
     log_evidence: float
 
 
-def fit_head(design: Tensor, observations: Observations) -> Head:
+def fit_head(design: Tensor, observations: Observations, *, coarsely: bool = False) -> Head:
     """The head that the answers speak for; its strength is chosen by evidence.
 
     Args:
         design: (M, P), float64, a row for each item.
+        coarsely: try only a few strengths where each takes long: enough to compare designs by.
 
     Raises:
         NumericalError: the mode of the answers' likelihood was not found.
     """
-    return (_of_rewards if observations.kind == "scalar" else _of_choices)(design, observations)
+    if observations.kind == "scalar":
+        return _of_rewards(design, observations)
+    return _of_choices(design, observations, COARSE_RATIOS if coarsely else RATIOS)
 
 
 def with_intercept(design: Tensor) -> Tensor:
@@ -83,11 +86,11 @@ def _of_rewards(design: Tensor, observations: Observations) -> Head:
     )
 
 
-def _of_choices(design: Tensor, observations: Observations) -> Head:
+def _of_choices(design: Tensor, observations: Observations, ratios: Tensor) -> Head:
     noise_variance = NOISE_VARIANCE[observations.kind]
     likes = observations.kind == "binary"
     known = choose_posterior(
-        Choices.of(observations), design, noise_variance, BASE_RATE_STD if likes else 0.0
+        Choices.of(observations), design, noise_variance, BASE_RATE_STD if likes else 0.0, ratios
     )
     reward_mean, reward_scale = float(known.f.mean()), spread(known, noise_variance)
     intercept = known.intercept_scale * known.weights[-1]

@@ -20,6 +20,8 @@ from trainer_worker.fit.ridge import log_prior
 
 RATIOS = torch.logspace(-3, 3, 25, dtype=torch.float64)
 """Variance of an answer's noise over that of a weight, four points a decade; beyond, answers tell nothing."""
+COARSE_RATIOS = torch.logspace(-2, 1.5, 5, dtype=torch.float64)
+"""Enough to compare designs by."""
 BASE_RATE_STD = 3.0
 """Of the intercept of likes: base rates from 5% to 95% lie within one, from 0.3% to 99.7% within two."""
 
@@ -51,12 +53,17 @@ class LaplacePosterior:
 
 
 def choose_posterior(
-    choices: Choices, design: Tensor, noise_variance: float, intercept_std: float
+    choices: Choices,
+    design: Tensor,
+    noise_variance: float,
+    intercept_std: float,
+    ratios: Tensor = RATIOS,
 ) -> LaplacePosterior:
     """The posterior at the ratio of highest posterior probability.
 
     Args:
         design: (M, F), float64.
+        ratios: (G,), ascending, among which it is sought.
         noise_variance: of an answer; over a ratio it is the variance of a weight.
         intercept_std: of the intercept; 0 for none.
 
@@ -68,14 +75,14 @@ def choose_posterior(
     evidence: list[float] = []
     u = root.origin()
     # From the weakest on: each mode is near the one before.
-    for weight_std in (noise_variance / RATIOS.flip(0)).sqrt().tolist():
+    for weight_std in (noise_variance / ratios.flip(0)).sqrt().tolist():
         basis = root.basis(weight_std, intercept_std)
         u = find_mode(choices, basis, u)
         modes.append(u)
         evidence.append(log_evidence(choices, basis, u))
-    found = torch.tensor(evidence, dtype=torch.float64) + log_prior(RATIOS.flip(0))
+    found = torch.tensor(evidence, dtype=torch.float64) + log_prior(ratios.flip(0))
     best = int(found.argmax())
-    weight_std = math.sqrt(noise_variance / float(RATIOS.flip(0)[best]))
+    weight_std = math.sqrt(noise_variance / float(ratios.flip(0)[best]))
     chosen = laplace_posterior(choices, root, weight_std, intercept_std, modes[best])
     return replace(chosen, log_evidence=float(found[best]))
 
