@@ -33,7 +33,7 @@ from trainer_worker.stores import Stores
 
 logger = logging.getLogger(__name__)
 
-USE_FEATURES = {"linear"}
+USE_FEATURES = {"linear", "gp"}
 """Families that are fitted on the prior's features."""
 MAX_MESSAGE = 500
 """Characters of an error that a session keeps."""

@@ -109,7 +109,7 @@ class Client:
             budget: B, answers that the user can be asked for.
             particles_per_round: k, shown at a time, at most `num_particles`; 8 when None.
             num_particles: N of a run; 32 when None.
-            surrogate: "linear" (when None), "gp" or "cnn".
+            surrogate: "gp" (when None), "linear" or "cnn".
             policy: "ucb" or "epsilon_greedy"; the surrogate's usual one when None.
             sampling: how its runs are steered unless a call says otherwise.
             session_id: drawn when None; the same id with the same arguments gives the same session.

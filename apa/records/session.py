@@ -31,6 +31,8 @@ MAX_WAIT_S = 365 * 86400.0
 COMPARING: tuple[FeedbackKindName, ...] = ("pairwise", "ranking")
 """Kinds of answers that only order items."""
 
+USUAL_SURROGATE: SurrogateFamily = "gp"
+"""Measured in docs/decisions/0010."""
 USUAL_POLICY: dict[str, PolicyName] = {"linear": "ucb", "gp": "ucb", "cnn": "epsilon_greedy"}
 """The policy of a session that names none: optimism needs a surrogate that knows what it does not know."""
 
@@ -48,7 +50,7 @@ class SessionConfig(BaseModel):
     """N."""
     particles_per_round: int = Field(default=8, ge=1, le=MAX_PARTICLES, validate_default=True)
     """k, at most N."""
-    surrogate: SurrogateFamily = "linear"
+    surrogate: SurrogateFamily = USUAL_SURROGATE
     policy: PolicyName = "ucb"
     sampling: SamplingOverrides = SamplingOverrides()
     raters: tuple[RaterName, ...] = Field(default=(), max_length=MAX_RATERS)
@@ -68,7 +70,7 @@ class SessionConfig(BaseModel):
     @classmethod
     def _usual_policy(cls, values: object) -> object:
         if isinstance(values, dict) and not values.get("policy"):
-            family = values.get("surrogate") or "linear"
+            family = values.get("surrogate") or USUAL_SURROGATE
             return values | {"surrogate": family, "policy": USUAL_POLICY.get(str(family), "ucb")}
         return values
 

@@ -34,7 +34,7 @@ def test_a_session_is_created_with_defaults_and_read_back(service: Service) -> N
     created = service.create(budget=20)
 
     assert (created.tenant, created.user_id) == ("default", "anonymous")
-    assert (created.config.surrogate, created.config.policy) == ("linear", "ucb")
+    assert (created.config.surrogate, created.config.policy) == ("gp", "ucb")
     assert created.config.num_particles == 32
     read = service.call("GetSession", feedback_pb2.GetSessionRequest(session_id="s1")).session
     assert read == created
@@ -67,7 +67,7 @@ def test_creating_a_session_again_is_harmless_and_shows_where_it_stands(
         ({"policy": "best"}, "config.policy", "'best'"),
         ({"surrogate": "oracle"}, "config.surrogate", "'oracle'"),
         ({"feedback_kind": 77}, "config.feedback_kind", "77"),
-        ({"prior": "points"}, "config.surrogate", "linear"),
+        ({"prior": "points", "surrogate": "linear"}, "config.surrogate", "linear"),
         ({"prior": "points", "surrogate": "cnn"}, "config.surrogate", "cnn"),
         ({"sampling": common_pb2.SamplingOptions(num_steps=0)}, "config.sampling.num_steps", "0"),
         ({"sampling": common_pb2.SamplingOptions(beta=math.nan)}, "config.sampling.beta", "nan"),

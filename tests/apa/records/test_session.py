@@ -61,4 +61,4 @@ def test_a_session_of_the_first_release_is_read_with_the_defaults_of_what_it_did
         '"config":{"prior":"fashion","budget":80,"num_particles":32,"particles_per_round":8,'
         '"surrogate":"linear","policy":"ucb","feedback_kind":"scalar","sampling":{}}}'
     )
-    assert loaded(Session, raw).config == config()
+    assert loaded(Session, raw).config == config(surrogate="linear")
