@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from apa.records.session import Session
+from apa.records.session import Session, SessionConfig
 
-STACKED = {"linear"}
-"""Families whose fits are computed as one. One of the others takes about a second: each is its own batch,
-so that workers share them and none outlasts its lease behind the others."""
+QUICK = {"linear": ("scalar", "binary", "pairwise", "ranking"), "gp": ("scalar",)}
+"""Kinds of answers, by family, of which many sessions' fits take less than a lease, and are one batch. One of
+the others takes up to a second or two: each is its own batch, so that workers share them and none outlasts
+its lease behind the others."""
 
 
 def batches(sessions: Sequence[Session], most: int) -> list[list[Session]]:
@@ -23,8 +24,12 @@ def batches(sessions: Sequence[Session], most: int) -> list[list[Session]]:
         config = session.config
         group = (config.prior, config.surrogate, config.feedback_kind)
         batch = open_batch.get(group, [])
-        if not batch or len(batch) >= most or config.surrogate not in STACKED:
+        if not batch or len(batch) >= most or not _is_quick(config):
             batch = open_batch[group] = []
             found.append(batch)
         batch.append(session)
     return found
+
+
+def _is_quick(config: SessionConfig) -> bool:
+    return config.feedback_kind in QUICK.get(config.surrogate, ())

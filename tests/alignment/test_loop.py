@@ -27,8 +27,8 @@ def _taste(x: Tensor) -> Tensor:
 
 
 def _config(**changes: Any) -> SessionConfig:
-    given = {"budget": 20, "particles_per_round": 8, "num_particles": 16, **changes}
-    return SessionConfig(prior="small", sampling=SamplingOverrides(num_steps=4), **given)
+    given = {"surrogate": "linear", "budget": 20, "particles_per_round": 8, "num_particles": 16, **changes}
+    return SessionConfig(prior="small", sampling=SamplingOverrides(num_steps=4, beta=0.5), **given)
 
 
 def test_the_last_round_asks_for_what_is_left_when_k_does_not_divide_the_budget() -> None:

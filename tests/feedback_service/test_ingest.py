@@ -46,9 +46,10 @@ def test_a_batch_is_neither_empty_nor_over_the_limit(number: int) -> None:
 
 
 def test_a_surrogate_on_features_needs_a_prior_with_features() -> None:
-    ingest.check_prior(config(), card())
+    ingest.check_prior(config(surrogate="linear"), card())
+    ingest.check_prior(config(surrogate="gp"), card(feature_dim=0))
     with pytest.raises(InvalidArgument):
-        ingest.check_prior(config(), card(feature_dim=0))
+        ingest.check_prior(config(surrogate="linear"), card(feature_dim=0))
 
 
 def test_a_surrogate_of_pictures_needs_pictures() -> None:

@@ -256,7 +256,7 @@ def test_a_store_that_is_away_leaves_the_session_due_and_its_lease_free(
 
 
 def test_a_reloaded_prior_is_refitted_though_no_answer_is_new(world: TrainerWorld) -> None:
-    world.session()
+    world.session(surrogate="linear")
     world.answer()
     world.refit("s1")
     replaced = write_prior(world.priors / "toy", seed=1)
