@@ -33,7 +33,7 @@ COMPARING: tuple[FeedbackKindName, ...] = ("pairwise", "ranking")
 
 USUAL_SURROGATE: SurrogateFamily = "gp"
 """Measured in docs/decisions/0010."""
-USUAL_POLICY: dict[str, PolicyName] = {"linear": "ucb", "gp": "ucb", "cnn": "epsilon_greedy"}
+USUAL_POLICY: dict[str, PolicyName] = {"linear": "ucb", "gp": "batch_ucb", "cnn": "epsilon_greedy"}
 """The policy of a session that names none: optimism needs a surrogate that knows what it does not know."""
 
 

@@ -29,7 +29,7 @@ def test_a_catalogue_shows_no_item_twice_and_needs_no_picture() -> None:
     done = _run("films", "--taste", "westerns of any age", "--budget", "12", "--per-round", "4")
 
     assert done.returncode == 0, done.stderr
-    assert "surrogate=gp policy=ucb" in done.stdout
+    assert "surrogate=gp policy=batch_ucb" in done.stdout
 
 
 def test_a_taste_that_is_not_there_ends_with_those_that_are() -> None:

@@ -34,7 +34,7 @@ def test_a_session_is_created_with_defaults_and_read_back(service: Service) -> N
     created = service.create(budget=20)
 
     assert (created.tenant, created.user_id) == ("default", "anonymous")
-    assert (created.config.surrogate, created.config.policy) == ("gp", "ucb")
+    assert (created.config.surrogate, created.config.policy) == ("gp", "batch_ucb")
     assert created.config.num_particles == 32
     read = service.call("GetSession", feedback_pb2.GetSessionRequest(session_id="s1")).session
     assert read == created

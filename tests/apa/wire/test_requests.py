@@ -22,7 +22,7 @@ def refused(config: common_pb2.SessionConfig) -> InvalidArgument:
 def test_what_is_left_out_takes_the_defaults() -> None:
     config = config_from_pb(common_pb2.SessionConfig(prior="fashion", budget=8))
     assert (config.num_particles, config.particles_per_round) == (32, 8)
-    assert (config.surrogate, config.policy, config.feedback_kind) == ("gp", "ucb", "scalar")
+    assert (config.surrogate, config.policy, config.feedback_kind) == ("gp", "batch_ucb", "scalar")
 
 
 def test_the_usual_policy_follows_the_surrogate() -> None:
