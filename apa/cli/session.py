@@ -13,7 +13,18 @@ from apa.cli.export import export
 from apa.cli.output import Json, print_json, print_pairs, print_table, session_json
 from apa.cli.ranges import between, default
 from apa.client import SessionView
-from apa.records.session import USUAL_POLICY, PolicyName, Session, SessionConfig, SurrogateFamily
+from apa.records.session import (
+    MAX_WAIT_S,
+    MIN_WAIT_S,
+    USUAL_POLICY,
+    AggregationName,
+    FeedbackKindName,
+    PolicyName,
+    RefitOnName,
+    Session,
+    SessionConfig,
+    SurrogateFamily,
+)
 
 app = typer.Typer(no_args_is_help=True, help="Sessions: create, show, list, close, roll back, export.")
 
@@ -57,6 +68,51 @@ def create(
             + "."
         ),
     ] = None,
+    feedback_kind: Annotated[
+        FeedbackKindName | None,
+        typer.Option(help=f"What is answered. {default(SessionConfig, 'feedback_kind')}"),
+    ] = None,
+    rater: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="Name of one who answers; may be repeated. Default: the user alone."
+        ),
+    ] = None,
+    aggregation: Annotated[
+        AggregationName | None,
+        typer.Option(
+            help="What is learnt of several raters' rewards or likes of one item. "
+            f"{default(SessionConfig, 'aggregation')}"
+        ),
+    ] = None,
+    wait: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help=f"How long a slate waits for its answers, from {MIN_WAIT_S:g} to {MAX_WAIT_S:,.0f}. "
+            "Default: the sampler's limit.",
+        ),
+    ] = None,
+    default_reward: Annotated[
+        float | None,
+        typer.Option(
+            help="What an answer that has not come by then is taken to be, "
+            f"{between(SessionConfig, 'default_reward')}; of likes 0 or 1. Default: nothing."
+        ),
+    ] = None,
+    warm_start: Annotated[
+        bool | None,
+        typer.Option(
+            "--warm-start/--no-warm-start",
+            help="Whether the first round may use what other users have taught. Default: it may.",
+        ),
+    ] = None,
+    refit_on: Annotated[
+        RefitOnName | None,
+        typer.Option(
+            help=f"Which answers a refit learns from; round: cnn only. {default(SessionConfig, 'refit_on')}"
+        ),
+    ] = None,
     session_id: Annotated[str | None, typer.Option(help="Default: drawn.")] = None,
     feedback: Feedback = "",
     as_json: Json = False,
@@ -72,6 +128,13 @@ def create(
             num_particles=num_particles,
             surrogate=surrogate,
             policy=policy,
+            feedback_kind=feedback_kind,
+            raters=rater or None,
+            aggregation=aggregation,
+            answer_wait_s=wait,
+            default_reward=default_reward,
+            warm_start=warm_start,
+            refit_on=refit_on,
             session_id=session_id,
         )
     print_json(session_json(view)) if as_json else print(view.session_id)
@@ -166,6 +229,7 @@ def _pairs(view: SessionView) -> dict[str, object]:
         "prior": config.prior,
         "shown": f"{config.particles_per_round} of {config.num_particles} particles a round",
         "policy": f"{config.policy} on a {config.surrogate} surrogate",
+        "asked": _asked(config),
         "answers": answers(view),
         "rounds": view.ledger.round_index,
         "surrogate": trained,
@@ -176,3 +240,15 @@ def _pairs(view: SessionView) -> dict[str, object]:
 
 def _utc(unix_s: float) -> str:
     return f"{datetime.fromtimestamp(unix_s, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _asked(config: SessionConfig) -> str:
+    """What is asked, of whom, and what becomes of a question that nobody answers, in one line."""
+    parts = [f"{config.feedback_kind} answers"]
+    if config.raters:
+        parts.append(f"of {', '.join(config.raters)} ({config.aggregation})")
+    if config.answer_wait_s is not None:
+        parts.append(f"within {config.answer_wait_s:g} s")
+    if config.default_reward is not None:
+        parts.append(f"else {config.default_reward:g}")
+    return " ".join(parts)

@@ -9,7 +9,14 @@ from apa.client.blocking import Client
 from apa.client.results import Particles, SampleResult
 from apa.records.erased import Erased
 from apa.records.explanation import explain
-from apa.records.feedback import Acknowledgement, Feedback, ScalarAnswer
+from apa.records.feedback import (
+    Acknowledgement,
+    BinaryAnswer,
+    Feedback,
+    PairwiseAnswer,
+    RankingAnswer,
+    ScalarAnswer,
+)
 from apa.records.history import HistoryRecord, PastItem, PastSlate, RecordedFeedback
 from apa.records.run_events import Finished, ParticleChunk, Preview, Progress, RunEvent, Started
 from apa.records.sampling import SamplingOverrides
@@ -21,6 +28,7 @@ from apa.wire.prior_cards import LoadedPrior
 __all__ = [
     "Acknowledgement",
     "AsyncClient",
+    "BinaryAnswer",
     "CatalogueItem",
     "Client",
     "Erased",
@@ -29,12 +37,14 @@ __all__ = [
     "Finished",
     "HistoryRecord",
     "LoadedPrior",
+    "PairwiseAnswer",
     "ParticleChunk",
     "Particles",
     "PastItem",
     "PastSlate",
     "Preview",
     "Progress",
+    "RankingAnswer",
     "RecordedFeedback",
     "RunEvent",
     "SampleResult",

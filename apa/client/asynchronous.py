@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from itertools import count
 from types import TracebackType
@@ -13,8 +13,9 @@ from typing import Any, Self, TypeVar
 import grpc
 
 from apa.client import requests
+from apa.client.answers import Answers, Supersedes
 from apa.client.arguments import whole_number
-from apa.client.requests import Answers, Sampling
+from apa.client.requests import Sampling
 from apa.client.results import EventReader, SampleResult, collect, raise_failed, raise_refused, refit_late
 from apa.client.retries import Retries, refit_poll_s
 from apa.pb import feedback_pb2_grpc, sampler_pb2, sampler_pb2_grpc
@@ -87,6 +88,13 @@ class AsyncClient:
         num_particles: int | None = None,
         surrogate: str | None = None,
         policy: str | None = None,
+        feedback_kind: str | None = None,
+        raters: Sequence[str] | None = None,
+        aggregation: str | None = None,
+        answer_wait_s: float | None = None,
+        default_reward: float | None = None,
+        warm_start: bool | None = None,
+        refit_on: str | None = None,
         sampling: Sampling = None,
         session_id: str | None = None,
         timeout_s: float | None = None,
@@ -101,6 +109,13 @@ class AsyncClient:
             num_particles=num_particles,
             surrogate=surrogate,
             policy=policy,
+            feedback_kind=feedback_kind,
+            raters=raters,
+            aggregation=aggregation,
+            answer_wait_s=answer_wait_s,
+            default_reward=default_reward,
+            warm_start=warm_start,
+            refit_on=refit_on,
             sampling=sampling,
             session_id=session_id,
         )
@@ -193,10 +208,17 @@ class AsyncClient:
         return self._stream(request, timeout_s)
 
     async def record_feedback(
-        self, session_id: str, answers: Answers, *, check: bool = True, timeout_s: float | None = None
+        self,
+        session_id: str,
+        answers: Answers,
+        *,
+        rater: str | None = None,
+        supersedes: Supersedes = None,
+        check: bool = True,
+        timeout_s: float | None = None,
     ) -> list[FeedbackResult]:
         """See `Client.record_feedback`."""
-        request = requests.record_feedback(session_id, answers)
+        request = requests.record_feedback(session_id, answers, rater, supersedes)
         response = await self._call(self._feedback.RecordFeedback, request, timeout_s)
         results = [result_from_pb(result) for result in response.results]
         if check:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -11,8 +11,9 @@ from typing import Any, Self, TypeVar
 import grpc
 
 from apa.client import requests
+from apa.client.answers import Answers, Supersedes
 from apa.client.arguments import whole_number
-from apa.client.requests import Answers, Sampling
+from apa.client.requests import Sampling
 from apa.client.results import EventReader, SampleResult, collect, raise_failed, raise_refused, refit_late
 from apa.client.retries import Retries, refit_poll_s
 from apa.pb import feedback_pb2_grpc, sampler_pb2, sampler_pb2_grpc
@@ -98,6 +99,13 @@ class Client:
         num_particles: int | None = None,
         surrogate: str | None = None,
         policy: str | None = None,
+        feedback_kind: str | None = None,
+        raters: Sequence[str] | None = None,
+        aggregation: str | None = None,
+        answer_wait_s: float | None = None,
+        default_reward: float | None = None,
+        warm_start: bool | None = None,
+        refit_on: str | None = None,
         sampling: Sampling = None,
         session_id: str | None = None,
         timeout_s: float | None = None,
@@ -111,6 +119,15 @@ class Client:
             num_particles: N of a run; 32 when None.
             surrogate: "gp" (when None), "linear" or "cnn".
             policy: "ucb" or "epsilon_greedy"; the surrogate's usual one when None.
+            feedback_kind: what is answered: "scalar" rewards (when None), "binary" likes, "pairwise"
+                preferences, or a "ranking".
+            raters: names of those who answer, each for itself; the user alone when None.
+            aggregation: what is learnt of several raters' rewards or likes of one item: their "mean" (when
+                None), "max" or "least_misery".
+            answer_wait_s: how long a slate waits for its answers; the service's own limit when None.
+            default_reward: what an answer that has not come by then is taken to be; 0 or 1 of likes.
+            warm_start: whether the first round may use what other users have taught; it may when None.
+            refit_on: "all" answers (when None), or those of the "round": "cnn" only, whose network goes on.
             sampling: how its runs are steered unless a call says otherwise.
             session_id: drawn when None; the same id with the same arguments gives the same session.
 
@@ -127,6 +144,13 @@ class Client:
             num_particles=num_particles,
             surrogate=surrogate,
             policy=policy,
+            feedback_kind=feedback_kind,
+            raters=raters,
+            aggregation=aggregation,
+            answer_wait_s=answer_wait_s,
+            default_reward=default_reward,
+            warm_start=warm_start,
+            refit_on=refit_on,
             sampling=sampling,
             session_id=session_id,
         )
@@ -240,12 +264,23 @@ class Client:
         return self._stream(request, timeout_s)
 
     def record_feedback(
-        self, session_id: str, answers: Answers, *, check: bool = True, timeout_s: float | None = None
+        self,
+        session_id: str,
+        answers: Answers,
+        *,
+        rater: str | None = None,
+        supersedes: Supersedes = None,
+        check: bool = True,
+        timeout_s: float | None = None,
     ) -> list[FeedbackResult]:
         """Records what the user answered: durable once this returns.
 
         Args:
-            answers: rewards by particle id, -1e6 to 1e6; or `Feedback` with ids of the caller's own.
+            answers: by particle id, rewards from -1e6 to 1e6, or True and False where the session asks what
+                is liked; or a list of `PairwiseAnswer`, `RankingAnswer` and so on; or of `Feedback` with ids
+                of the caller's own. An answer takes the place of a default reward by itself.
+            rater: who of the session's raters answers.
+            supersedes: to correct, the feedback ids of the answers that these replace, in order, at no cost.
             check: raise when an answer was refused, after the others were recorded; else read `error` of
                 each result.
 
@@ -254,10 +289,11 @@ class Client:
 
         Raises:
             NotFound: no such session, or a particle unknown or expired.
+            InvalidArgument: the session takes another kind of answers, or has no such rater.
             FailedPrecondition: the budget is spent.
-            AlreadyExists: the particle has another answer.
+            AlreadyExists: there is another answer about the same, which only a correction replaces.
         """
-        request = requests.record_feedback(session_id, answers)
+        request = requests.record_feedback(session_id, answers, rater, supersedes)
         response = self._call(self._feedback.RecordFeedback, request, timeout_s)
         results = [result_from_pb(result) for result in response.results]
         if check:

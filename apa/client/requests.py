@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
+from apa.client.answers import Answers, Supersedes, feedback_of
 from apa.client.arguments import flag, own_id, some_text, text, whole_number
 from apa.errors import InvalidArgument
 from apa.pb import feedback_pb2, sampler_pb2
-from apa.records.feedback import Feedback
 from apa.records.sampling import SamplingOverrides
 from apa.records.session import SessionConfig
 from apa.records.validation import validated
@@ -19,11 +19,6 @@ from apa.wire.sessions import config_to_pb
 
 Sampling = SamplingOverrides | Mapping[str, Any] | None
 """How a run is steered, by name, e.g. {"beta": 4.0, "seed": 1}; None leaves everything to the session."""
-Answers = Mapping[str, float] | Sequence[Feedback]
-"""Rewards by particle id, or whole answers with ids of the caller's own."""
-
-ANSWERS = uuid.UUID("5d2cf5c4-8f0c-5b5e-9a3b-6c1f0c2f5a11")
-"""Name space of the feedback ids that the client makes."""
 PAGE_SIZE = 100
 
 
@@ -33,21 +28,16 @@ def create_session(
     *,
     user_id: str | None,
     tenant: str | None,
-    particles_per_round: int | None,
-    num_particles: int | None,
-    surrogate: str | None,
-    policy: str | None,
-    sampling: Sampling,
     session_id: str | None,
+    sampling: Sampling,
+    **options: Any,
 ) -> feedback_pb2.CreateSessionRequest:
-    """Raises InvalidArgument for what no server would take."""
-    optional = {
-        "particles_per_round": particles_per_round,
-        "num_particles": num_particles,
-        "surrogate": surrogate,
-        "policy": policy,
-    }
-    given = {name: value for name, value in optional.items() if value is not None}
+    """Raises InvalidArgument for what no server would take.
+
+    Args:
+        options: other fields of `SessionConfig`; None leaves one out.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
     overrides = _overrides(sampling)
     config = validated(SessionConfig, {"prior": prior, "budget": budget, "sampling": overrides, **given})
     return feedback_pb2.CreateSessionRequest(
@@ -128,12 +118,11 @@ def sample(
     )
 
 
-def record_feedback(session_id: str, answers: Answers) -> feedback_pb2.RecordFeedbackRequest:
+def record_feedback(
+    session_id: str, answers: Answers, rater: str | None, supersedes: Supersedes
+) -> feedback_pb2.RecordFeedbackRequest:
     """Raises InvalidArgument for an empty id, a reward that is not finite, or what is no answer."""
-    if isinstance(answers, Mapping):
-        events = [_feedback(session_id, particle_id, reward) for particle_id, reward in answers.items()]
-    else:
-        events = _given(answers)
+    events = feedback_of(session_id, answers, rater or "", supersedes)
     return feedback_pb2.RecordFeedbackRequest(events=[feedback_to_pb(event) for event in events])
 
 
@@ -150,27 +139,6 @@ def list_sessions(
 
 def new_id() -> str:
     return uuid.uuid4().hex
-
-
-def _feedback(session_id: str, particle_id: str, reward: float) -> Feedback:
-    """A particle is answered once, so its answer's id follows from it: to answer again the same is harmless,
-    also for a caller that starts over without knowing what had arrived."""
-    feedback_id = uuid.uuid5(ANSWERS, f"{session_id}/{particle_id}").hex
-    answer = {"particle_id": particle_id, "reward": reward}
-    given = {"feedback_id": feedback_id, "session_id": session_id, "answer": answer}
-    return validated(Feedback, given)
-
-
-def _given(answers: Sequence[Feedback]) -> list[Feedback]:
-    whole = isinstance(answers, Sequence) and all(isinstance(answer, Feedback) for answer in answers)
-    if not whole:
-        raise InvalidArgument(
-            "these are no answers",
-            field="answers",
-            expected="rewards by particle id, or a list of Feedback",
-            found=repr(answers)[:120],
-        )
-    return list(answers)
 
 
 def _overrides(sampling: Sampling) -> SamplingOverrides:

@@ -27,6 +27,8 @@ RaterName = Annotated[str, Field(pattern=ID_PATTERN, max_length=64)]
 
 MAX_PARTICLES = 4096
 MAX_RATERS = 64
+MIN_WAIT_S = 0.001
+"""As short as the store can tell."""
 MAX_WAIT_S = 365 * 86400.0
 COMPARING: tuple[FeedbackKindName, ...] = ("pairwise", "ranking")
 """Kinds of answers that only order items."""
@@ -57,7 +59,7 @@ class SessionConfig(BaseModel):
     """Who answers, each for itself; nobody but the user when empty."""
     aggregation: AggregationName = "mean"
     """How the answers of several raters about one item become what is learnt of it."""
-    answer_wait_s: float | None = Field(default=None, gt=0.0, le=MAX_WAIT_S, allow_inf_nan=False)
+    answer_wait_s: float | None = Field(default=None, ge=MIN_WAIT_S, le=MAX_WAIT_S, allow_inf_nan=False)
     """How long a slate waits for its answers; None for the service's own limit."""
     default_reward: float | None = Field(default=None, ge=-MAX_REWARD, le=MAX_REWARD, allow_inf_nan=False)
     """What every answer that did not come in that time is taken to be; None takes nothing for granted."""
