@@ -16,9 +16,12 @@ from apa.client import (
     Client,
     Feedback,
     Finished,
+    PairwiseAnswer,
     Progress,
+    RankingAnswer,
     RunEvent,
     ScalarAnswer,
+    SessionView,
     ShownSlate,
     Started,
 )
@@ -170,6 +173,56 @@ def test_the_same_answer_again_has_the_same_id(apa: Client) -> None:
     assert again is not None
     assert again.duplicate
     assert apa.get_session(session.session_id).spent == 1
+
+
+def test_a_session_is_created_with_all_that_is_asked_by_both_clients(apa: Client, address: str) -> None:
+    options: dict[str, Any] = {
+        "feedback_kind": "binary",
+        "raters": ["ada", "ben"],
+        "aggregation": "least_misery",
+        "answer_wait_s": 60.0,
+        "default_reward": 0.0,
+        "warm_start": False,
+        "surrogate": "cnn",
+        "refit_on": "round",
+    }
+
+    async def asynchronously() -> SessionView:
+        async with AsyncClient(sampler=address, feedback=address) as client:
+            return await client.create_session("toy", 8, **options)
+
+    for view in (apa.create_session("toy", 8, **options), asyncio.run(asynchronously())):
+        given = view.config.model_dump(include=set(options))
+        assert given == options | {"raters": ("ada", "ben")}
+    with pytest.raises(errors.InvalidArgument) as caught:
+        apa.create_session("toy", 8, feedback_kind="pairwise", particles_per_round=1)
+    assert caught.value.field == "particles_per_round"
+
+
+def test_answers_of_every_kind_are_sent_by_both_clients(apa: Client, address: str, fakes: Fakes) -> None:
+    session_id = apa.create_session("toy", 80).session_id
+    answers: list[Any] = [
+        {"p": 1.0},
+        {"p": True},
+        [PairwiseAnswer(preferred="p", other="q")],
+        [RankingAnswer(particle_ids=("p", "q", "r"))],
+    ]
+
+    async def asynchronously() -> None:
+        async with AsyncClient(sampler=address, feedback=address) as client:
+            for answer in answers:
+                await client.record_feedback(session_id, answer, rater="ada", supersedes=["f"])
+
+    fakes.seen.clear()
+    for answer in answers:
+        apa.record_feedback(session_id, answer, rater="ada", supersedes=["f"])
+    asyncio.run(asynchronously())
+
+    events = [request.events[0] for request in fakes.seen]
+    kinds = [event.WhichOneof("answer") for event in events]
+    assert kinds == ["scalar", "binary", "pairwise", "ranking"] * 2
+    assert {(event.rater, event.supersedes) for event in events} == {("ada", "f")}
+    assert events[:4] == events[4:]
 
 
 def test_ids_of_the_callers_own_are_kept(apa: Client) -> None:

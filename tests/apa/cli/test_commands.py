@@ -89,6 +89,75 @@ def test_a_session_from_its_creation_to_its_refit(apa: Shell) -> None:
 
 
 @pytest.mark.usefixtures("address")
+def test_a_session_says_what_it_asks_and_of_whom(apa: Shell) -> None:
+    session = created(
+        apa,
+        *("--feedback-kind", "binary", "--rater", "ada", "--rater", "ben", "--aggregation", "least_misery"),
+        *("--wait", "60", "--default-reward", "0", "--no-warm-start"),
+    )
+    config = apa.json("session", "show", session)["config"]
+    assert (config["feedback_kind"], config["raters"]) == ("binary", ["ada", "ben"])
+    assert (config["answer_wait_s"], config["default_reward"], config["warm_start"]) == (60.0, 0.0, False)
+    _, out, _ = apa("session", "show", session)
+    assert "binary answers of ada, ben (least_misery) within 60 s else 0" in out
+    cnn = created(apa, "--surrogate", "cnn", "--refit-on", "round")
+    assert apa.json("session", "show", cnn)["config"]["refit_on"] == "round"
+
+
+@pytest.mark.usefixtures("address")
+@pytest.mark.parametrize(
+    ("arguments", "kind", "said"),
+    [
+        (["p=1.5"], "scalar", ["p"]),
+        (["p=yes", "q=no"], "binary", ["p", "q"]),
+        (["--prefer", "p,q", "--prefer", "r,q"], "pairwise", ["p over q", "r over q"]),
+        (["--ranking", "p", "q", "r"], "ranking", ["p, q, r"]),
+    ],
+)
+def test_answers_of_every_kind_are_recorded(
+    apa: Shell, fakes: Fakes, arguments: list[str], kind: str, said: list[str]
+) -> None:
+    code, out, err = apa("feedback", created(apa), *arguments, "--rater", "ada")
+    assert code == 0, err
+    events = fakes.seen[-1].events
+    assert [event.WhichOneof("answer") for event in events] == [kind] * len(said)
+    assert {event.rater for event in events} == {"ada"}
+    rows = out.splitlines()[1:]
+    assert [row.split("  ")[0] for row in rows] == said
+    assert f"recorded as {events[0].feedback_id}, " in rows[0]
+
+
+@pytest.mark.usefixtures("address")
+def test_a_correction_names_what_it_corrects(apa: Shell, fakes: Fakes) -> None:
+    session = created(apa)
+    (first,) = apa.json("feedback", session, "p=1")
+    apa.json("feedback", session, "p=2", "--supersedes", first["feedback_id"])
+    assert fakes.seen[-1].events[0].supersedes == first["feedback_id"]
+    code, _, err = apa("feedback", session, "p=2", "q=1", "--supersedes", first["feedback_id"])
+    assert code == 1
+    assert "2 feedback ids, one for each answer in order" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [
+        ([], "PARTICLE=REWARD"),
+        (["--prefer", "p"], "--prefer"),
+        (["--prefer", "p,p"], "other"),
+        (["--ranking", "p"], "particle_ids"),
+        (["--ranking", "p", "p"], "particle_ids"),
+        (["p=maybe"], "PARTICLE=REWARD"),
+    ],
+)
+def test_what_is_no_answer_of_a_kind_is_refused_before_a_service_is_looked_for(
+    apa: Shell, arguments: list[str], field: str
+) -> None:
+    code, out, err = apa("feedback", "s", *arguments)
+    assert (code, out) == (1, "")
+    assert f"field: {field};" in err
+
+
+@pytest.mark.usefixtures("address")
 def test_people_get_tables(apa: Shell) -> None:
     session = created(apa, "--user", "ada")
     _, out, _ = apa("sample", session)
