@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from apa.errors import DataLoss, NumericalError
-from apa.records.session import FeedbackKindName
+from apa.records.session import FeedbackKindName, SurrogateFamily
 from apa.surrogates import LinearSurrogate
 from tests.apa.surrogates.toys import ToyPrior, draw
 from trainer_worker import gate
@@ -70,3 +70,14 @@ def test_one_whose_predictions_overflow_is_stopped() -> None:
 def test_one_that_does_not_load_back_is_stopped() -> None:
     with pytest.raises(DataLoss):
         gate.check(_fitted().to_bytes()[:-8], PRIOR, OBSERVED)
+
+
+@pytest.mark.parametrize("family", ["linear", "gp"])
+@pytest.mark.parametrize("liked", [0.0, 1.0])
+def test_answers_that_all_agree_are_learnt_from(family: SurrogateFamily, liked: float) -> None:
+    for count in (1, 8, 64, 200):
+        x = draw(PRIOR, count)
+        observed = Observations(
+            x, "binary", tuple((row,) for row in range(count)), torch.full((count,), liked).double()
+        )
+        gate.check(fit(family, PRIOR, observed, 0).to_bytes(), PRIOR, observed)
