@@ -136,7 +136,7 @@ def _model_in(folder: Path, card: PriorCard, device: torch.device | str) -> Prio
         return _diffusers(folder, config, card, device)
     tensors = _read_weights(folder, config.weights_sha256)
     schedule = VPSchedule(config.noise_rate_min, config.noise_rate_max)
-    short_hash = short_content_hash(config.weights_sha256)
+    short_hash = short_content_hash(config)
     if isinstance(config.model, _MixtureModel):
         return _mixture_of(tensors, schedule, card, short_hash, device)
     network = (
@@ -168,9 +168,15 @@ def record_posterior_variance(folder: Path | str, posterior_variance: PosteriorV
     write_atomically(folder / CONFIG_FILE, _json(changed))
 
 
-def short_content_hash(weights_sha256: str) -> str:
-    """The content hash that artifacts name: 64 bits of the weights' SHA-256, in hex."""
-    return weights_sha256[:16]
+def short_content_hash(config: PriorConfig) -> str:
+    """The content hash that artifacts name: 64 bits of the weights' SHA-256, in hex.
+
+    Of the weights and of what is read as features, where that is not the bottleneck that it once always was.
+    """
+    if isinstance(config.model, _MLPModel) and config.model.network.features != "bottleneck":
+        named = f"{config.weights_sha256} {config.model.network.features}"
+        return hashlib.sha256(named.encode()).hexdigest()[:16]
+    return config.weights_sha256[:16]
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -24,10 +24,18 @@ class MLPConfig(BaseModel):
     num_blocks: int = Field(default=3, ge=1, le=16)
     """Residual blocks in each half."""
     feature_dim: int = Field(default=128, ge=1)
-    """F: the middle is a bottleneck of this many activations, added back to the residual stream."""
+    """The middle is a bottleneck of this many activations, added back to the residual stream."""
+    features: Literal["bottleneck", "stream"] = "bottleneck"
+    """What surrogates see: the bottleneck's activations, or the residual stream before it, normalised."""
     embedding_dim: int = Field(default=128, ge=8)
     num_classes: int = Field(default=0, ge=0)
     """Classes that it can be conditioned on; 0 for a network that takes no labels."""
+
+    @model_serializer(mode="wrap")
+    def _without_the_older_features(self, serialised: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Folders whose features are the bottleneck stay readable by releases that know no other."""
+        fields: dict[str, Any] = serialised(self)
+        return {name: value for name, value in fields.items() if (name, value) != ("features", "bottleneck")}
 
 
 class _State(NamedTuple):
@@ -50,7 +58,7 @@ class MLP(DenoiserNetwork):
             )
         self.config = config
         self.data_shape = config.data_shape
-        self.feature_dim = config.feature_dim
+        self.feature_dim = config.width if config.features == "stream" else config.feature_dim
         width, dim, blocks = config.width, config.embedding_dim, range(config.num_blocks)
         self.embed = NoiseEmbedding(dim)
         self.stem = nn.Linear(num_dims, width)
@@ -70,8 +78,12 @@ class MLP(DenoiserNetwork):
         h = self.stem(x)
         for block in self.down:
             h = block(h, embedding)
-        features = functional.silu(self.to_features(h))
-        return features, _State(h + self.from_features(features), embedding)
+        middle = functional.silu(self.to_features(h))
+        features = middle
+        if self.config.features == "stream":
+            # Most of the bottleneck is dead for most items, and overflows for a few: see decision 10.
+            features = functional.layer_norm(h, h.shape[-1:])
+        return features, _State(h + self.from_features(middle), embedding)
 
     def decode(self, state: _State) -> Tensor:
         h = state.h

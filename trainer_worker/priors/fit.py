@@ -35,7 +35,7 @@ def new_network(data_shape: tuple[int, ...], options: FitOptions, num_classes: i
             channels, height, width = data_shape
             shape = (channels, height, width)
             return UNet(UNetConfig(data_shape=shape, **size))
-        return MLP(MLPConfig(data_shape=(data_shape[0],), **size))
+        return MLP(MLPConfig(data_shape=(data_shape[0],), features="stream", **size))
 
 
 def new_state(data: TrainingData, options: FitOptions) -> TrainingState:

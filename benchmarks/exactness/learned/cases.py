@@ -105,8 +105,7 @@ def films_chain() -> Chain:
 def films() -> LearnedCase:
     """New comedies and old dramas, as a slope of the vectors; the masses are those of decades and genres.
 
-    Not the service's head: on these features it gives a few odd films rewards of tens of standard
-    deviations, and importance weights would hang on draws that never come.
+    A reward that does not change with the service's head, nor with the features that it reads.
     """
     chain, table = films_chain(), shipped_film_table()
     vectors = torch.from_numpy(catalogue_of(chain.prior).vectors)

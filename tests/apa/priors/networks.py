@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 
 from apa.priors.mlp import MLP, MLPConfig
@@ -23,12 +25,15 @@ def small_unet_prior(data_shape: tuple[int, int, int] = (1, 8, 8), num_classes: 
     return _prior_of(randomised(UNet(config)))
 
 
-def small_mlp_prior(num_dims: int = 5, num_classes: int = 0) -> NetworkPrior:
+def small_mlp_prior(
+    num_dims: int = 5, num_classes: int = 0, features: Literal["bottleneck", "stream"] = "bottleneck"
+) -> NetworkPrior:
     config = MLPConfig(
         data_shape=(num_dims,),
         width=16,
         num_blocks=1,
         feature_dim=8,
+        features=features,
         embedding_dim=16,
         num_classes=num_classes,
     )

@@ -29,6 +29,14 @@ def test_a_saved_prior_loads_bit_for_bit(make: Callable[[], Prior], tmp_path: Pa
     assert len(loaded.content_hash) == 16
 
 
+def test_other_features_of_the_same_weights_are_another_content(tmp_path: Path) -> None:
+    for features in ("bottleneck", "stream"):
+        save_prior(small_mlp_prior(features=features), tmp_path / features)
+    bottleneck, stream = load_prior(tmp_path / "bottleneck"), load_prior(tmp_path / "stream")
+    assert bottleneck.content_hash != stream.content_hash
+    assert (bottleneck.feature_dim, stream.feature_dim) == (8, 16)
+
+
 def test_saving_again_keeps_other_files_and_the_content_hash(tmp_path: Path) -> None:
     prior = small_mlp_prior()
     save_prior(prior, tmp_path)

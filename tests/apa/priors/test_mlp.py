@@ -27,6 +27,27 @@ def test_the_estimate_is_differentiable_in_x_and_in_t() -> None:
     assert torch.autograd.gradcheck(prior.features, (x_t, t))
 
 
+def test_the_stream_as_features_changes_no_estimate() -> None:
+    x_t, t = torch.randn(4, 5), torch.rand(4).clamp(min=0.01)
+    bottleneck, stream = small_mlp_prior(), small_mlp_prior(features="stream")
+    stream.network.load_state_dict(bottleneck.network.state_dict())
+    assert torch.equal(stream.denoise(x_t, t).x_0_hat, bottleneck.denoise(x_t, t).x_0_hat)
+    assert torch.equal(stream.features(x_t, t), stream.denoise(x_t, t).features)
+
+
+def test_the_stream_has_one_scale_however_odd_the_item() -> None:
+    x_t = torch.randn(6, 5) * torch.tensor([0.1, 1.0, 10.0, 1e2, 1e3, 1e4])[:, None]
+    features = small_mlp_prior(features="stream").features(x_t, torch.full((6,), 0.1))
+    assert features.shape == (6, 16)
+    torch.testing.assert_close(features.square().mean(dim=1), torch.ones(6), atol=0.02, rtol=0.0)
+
+
+def test_only_other_features_than_the_bottleneck_are_named() -> None:
+    config = MLPConfig(data_shape=(5,))
+    assert "features" not in config.model_dump()
+    assert config.model_copy(update={"features": "stream"}).model_dump()["features"] == "stream"
+
+
 def test_vectors_without_a_dimension_are_refused() -> None:
     with pytest.raises(InvalidArgument, match="at least one dimension"):
         MLP(MLPConfig(data_shape=(0,)))
