@@ -165,7 +165,9 @@ class _Batch:
         cases, problems = self._sound(cases, each(pairs, lambda pair: _problem(*pair, prior.data_shape)))
         if family in USE_FEATURES and prior.feature_dim:
             problems = encoded(prior, problems, self._tools.cache, with_noise=transport is None)
-        fitted = zip(problems, fit_together(family, prior, problems, transport), strict=True)
+        fitted = zip(
+            problems, fit_together(family, prior, problems, self._tools.cache, transport), strict=True
+        )
         cases, blobs = self._sound(cases, each(list(fitted), lambda pair: _checked(*pair, prior)))
         self._publish(cases, blobs)
 

@@ -46,7 +46,7 @@ def fit(
         InvalidArgument: nothing observed, shapes that disagree, a value that is not finite, or a family
             that this prior or this kind of answer cannot serve.
     """
-    _check(prior, observations)
+    check(prior, observations)
     if family == "cnn":
         return fit_cnn(prior.data_shape, observations, seed)
     if family == "gp":
@@ -61,7 +61,8 @@ def fit(
     return fit_linear(prior, observations, seed, encode, transport)
 
 
-def _check(prior: Prior, observations: Observations) -> None:
+def check(prior: Prior, observations: Observations) -> None:
+    """Raise InvalidArgument unless the observations are whole, finite, and of this prior's items."""
     x, rows, values = observations.x, observations.rows, observations.values
     if not rows or tuple(values.shape) != (len(rows),) or tuple(x.shape[1:]) != prior.data_shape:
         raise InvalidArgument(

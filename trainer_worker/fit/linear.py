@@ -65,8 +65,8 @@ def _transported(transport: Transport, end: Head) -> list[RawHead]:
 
 
 def standardised(features: Tensor, scale: FeatureScale) -> Tensor:
-    """(M, F), of about unit length together."""
-    return (features - scale.mean) / (scale.scale * math.sqrt(features.shape[1]))
+    """(*B, M, F), of about unit length together."""
+    return (features - scale.mean) / (scale.scale * math.sqrt(features.shape[-1]))
 
 
 def _posterior(scale: FeatureScale, end: Head) -> Posterior:

@@ -25,46 +25,53 @@ _LOG10_RATIO_MEAN, _LOG10_RATIO_STD = -0.5, 1.0
 
 @dataclass(frozen=True)
 class Spectrum:
-    """A regression problem in its eigenbasis.
+    """A regression problem in its eigenbasis, or B of them stacked.
 
     Attributes:
-        values: (K,), the non-zero eigenvalues of Z Z^T, K <= min(M, P).
-        basis: (K, P), with basis basis^T = diag(values) and Z^T Z = basis^T basis.
-        projections: (K,), y along the left singular vectors.
-        left_over: squared length of y outside them.
-        count: M.
+        values: (*B, K), the eigenvalues of Z Z^T, K = min(M, P); 0 for directions without signal.
+        basis: (*B, K, P), with basis basis^T = diag(values) and Z^T Z = basis^T basis.
+        projections: (*B, K), y along the left singular vectors.
+        left_over: (*B), squared length of y outside them.
+        count: (*B), answers.
     """
 
     values: Tensor
     basis: Tensor
     projections: Tensor
-    left_over: float
-    count: int
+    left_over: Tensor
+    count: Tensor
 
 
-def spectrum(design: Tensor, y: Tensor) -> Spectrum:
-    """Through Z Z^T when M <= P and Z^T Z otherwise; design: (M, P), y: (M,), both float64."""
-    count, width = design.shape
-    if count <= width:
-        values, left = torch.linalg.eigh(design @ design.T)
-        basis, projections = left.T @ design, left.T @ y
+def spectrum(design: Tensor, y: Tensor, count: Tensor | None = None) -> Spectrum:
+    """Through Z Z^T when M <= P and Z^T Z otherwise.
+
+    Args:
+        design: (*B, M, P). y: (*B, M), both float64.
+        count: (*B), how many answers there are, where rows of zeros fill up what is stacked; M for None.
+    """
+    num_rows, width = design.shape[-2:]
+    if num_rows <= width:
+        values, left = torch.linalg.eigh(design @ design.mT)
+        basis, projections = left.mT @ design, _times(left.mT, y)
     else:
-        values, right = torch.linalg.eigh(design.T @ design)
-        basis = values.clamp(min=0.0).sqrt()[:, None] * right.T
-        projections = (right.T @ (design.T @ y)) / values.clamp(min=1e-300).sqrt()
+        values, right = torch.linalg.eigh(design.mT @ design)
+        basis = values.clamp(min=0.0).sqrt()[..., None] * right.mT
+        projections = _times(right.mT, _times(design.mT, y)) / values.clamp(min=1e-300).sqrt()
     # Directions without signal are left to `left_over`: their projections are noise over rounding error.
-    kept = values > 1e-12 * values[-1].clamp(min=1e-300)
-    values, basis, projections = values[kept], basis[kept], projections[kept]
-    left_over = float((y @ y - projections @ projections).clamp(min=0.0))
-    return Spectrum(values, basis, projections, left_over, count)
+    kept = values > 1e-12 * values[..., -1:].clamp(min=1e-300)
+    projections = projections.where(kept, 0.0)
+    left_over = (y.square().sum(dim=-1) - projections.square().sum(dim=-1)).clamp(min=0.0)
+    if count is None:
+        count = torch.full_like(left_over, num_rows)
+    return Spectrum(values.where(kept, 0.0), basis.where(kept[..., None], 0.0), projections, left_over, count)
 
 
 def log_evidence(problem: Spectrum, ratios: Tensor) -> Tensor:
-    """(G,), log p(y | ratio) up to a constant, for ratios (G,)."""
-    shifted = problem.values + ratios[:, None]
-    outside = problem.count - len(problem.values)
-    log_det = shifted.log().sum(dim=1) + outside * ratios.log()
-    return -0.5 * log_det - (_SHAPE + 0.5 * problem.count) * (_RATE + 0.5 * _misfit(problem, ratios)).log()
+    """(*B, G), log p(y | ratio) up to a constant, for ratios (G,)."""
+    count = problem.count[..., None]
+    shifted = problem.values[..., None, :] + ratios[:, None]
+    log_det = shifted.log().sum(dim=-1) + (count - problem.values.shape[-1]) * ratios.log()
+    return -0.5 * log_det - (_SHAPE + 0.5 * count) * (_RATE + 0.5 * _misfit(problem, ratios)).log()
 
 
 def choose_ratio(problems: Sequence[Spectrum]) -> float:
@@ -84,10 +91,14 @@ def best_ratio(problems: Sequence[Spectrum]) -> BestRatio:
 
     Their evidence is averaged, not added: noised copies of an item are not more answers.
     """
-    mean = torch.stack([log_evidence(problem, RATIOS) for problem in problems]).mean(dim=0)
-    found = mean + log_prior(RATIOS)
+    found = torch.stack([log_posterior(problem) for problem in problems]).mean(dim=0)
     best = int(found.argmax())
     return BestRatio(float(RATIOS[best]), float(found[best]))
+
+
+def log_posterior(problem: Spectrum) -> Tensor:
+    """(*B, 57), of each of `RATIOS`, up to a constant."""
+    return log_evidence(problem, RATIOS) + log_prior(RATIOS)
 
 
 def log_prior(ratios: Tensor) -> Tensor:
@@ -97,24 +108,30 @@ def log_prior(ratios: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class RidgePosterior:
-    """N(weights, variance (I - factor^T factor)); weights: (P,), factor: (K, P)."""
+    """N(weights, variance (I - factor^T factor)); weights: (*B, P), factor: (*B, K, P), variance: (*B)."""
 
     weights: Tensor
     factor: Tensor
-    variance: float
+    variance: Tensor
 
 
-def posterior(problem: Spectrum, ratio: float) -> RidgePosterior:
-    """The posterior of the weights at one ratio, s^2 at its mean's denominator plus one."""
-    shifted = problem.values + ratio
-    weights = problem.basis.T @ (problem.projections / shifted)
-    factor = problem.basis / shifted.sqrt()[:, None]
-    misfit = float(_misfit(problem, torch.tensor([ratio], dtype=torch.float64)))
-    variance = (_RATE + 0.5 * misfit) / (_SHAPE + 0.5 * problem.count)
-    return RidgePosterior(weights, factor, variance)
+def posterior(problem: Spectrum, ratio: float | Tensor) -> RidgePosterior:
+    """The posterior of the weights at one ratio (*B), s^2 at its mean's denominator plus one."""
+    at = torch.as_tensor(ratio, dtype=torch.float64)[..., None]
+    shifted = problem.values + at
+    weights = _times(problem.basis.mT, problem.projections / shifted)
+    factor = problem.basis / shifted.sqrt()[..., None]
+    inside = problem.projections.square() / shifted
+    misfit = inside.sum(dim=-1) + problem.left_over / at[..., 0]
+    return RidgePosterior(weights, factor, (_RATE + 0.5 * misfit) / (_SHAPE + 0.5 * problem.count))
 
 
 def _misfit(problem: Spectrum, ratios: Tensor) -> Tensor:
-    """(G,), y^T (Z Z^T + ratio I)^-1 y."""
-    inside = problem.projections**2 / (problem.values + ratios[:, None])
-    return inside.sum(dim=1) + problem.left_over / ratios
+    """(*B, G), y^T (Z Z^T + ratio I)^-1 y."""
+    inside = problem.projections[..., None, :].square() / (problem.values[..., None, :] + ratios[:, None])
+    return inside.sum(dim=-1) + problem.left_over[..., None] / ratios
+
+
+def _times(matrix: Tensor, vector: Tensor) -> Tensor:
+    """(*B, R): matrix (*B, R, C) times vector (*B, C)."""
+    return (matrix @ vector[..., None])[..., 0]

@@ -42,6 +42,26 @@ def standardise_rewards(rewards: Tensor) -> Rewards:
     return Rewards(centred / widest / std, mean, std * widest)
 
 
+def standardise_stacked(rewards: Tensor, present: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The same for B users: y (B, A), 0 where there is no answer, means (B) and scales (B).
+
+    Args:
+        rewards: (B, A), finite, float64, 0 where there is no answer.
+        present: (B, A), at least one in each row.
+    """
+    count = present.sum(dim=1)
+    largest = rewards.abs().amax(dim=1)
+    unit = largest.where(largest > 0, 1.0)
+    mean = (rewards / unit[:, None]).sum(dim=1) / count * unit
+    centred = (rewards - mean[:, None]).where(present, 0.0)
+    widest = centred.abs().amax(dim=1)
+    differ = widest > _CONSTANT * largest
+    relative = centred / widest.where(differ, 1.0)[:, None]
+    std = (relative.square().sum(dim=1) / count).sqrt().where(differ, 1.0)
+    y = (relative / std[:, None]).where(differ[:, None], 0.0)
+    return y, mean, (std * widest).where(differ, 1.0)
+
+
 class FeatureScale(NamedTuple):
     """mean and scale, both (F,)."""
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 
+from apa.errors import InvalidArgument
 from apa.priors.base import Prior
 from apa.records.session import SurrogateFamily
 from apa.surrogates.base import Surrogate
-from trainer_worker.fit import fit
+from trainer_worker.fit import check, fit
 from trainer_worker.fit.encode import FeatureCache, ItemFeatures
+from trainer_worker.fit.stacked import fit_stacked
 from trainer_worker.fit.transport import Transport
 from trainer_worker.observations import Observations
 from trainer_worker.outcomes import each
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +27,7 @@ class Problem:
     """What `fit` is given for one session.
 
     Attributes:
-        features: of its items; None for a family that uses none.
+        features: of its items; None for a family that uses none, or reads them itself.
     """
 
     observations: Observations
@@ -46,16 +51,50 @@ def encoded(
 
 
 def fit_together(
-    family: SurrogateFamily, prior: Prior, problems: Sequence[Problem], transport: Transport | None = None
+    family: SurrogateFamily,
+    prior: Prior,
+    problems: Sequence[Problem],
+    cache: FeatureCache,
+    transport: Transport | None = None,
 ) -> list[Surrogate | Exception]:
-    """The surrogate of each session, the same as `fit` gives it alone."""
-    return each(problems, lambda one: _fit_alone(family, prior, one, transport))
+    """The surrogate of each session, the same as `fit` gives it alone, but for rounding."""
+    stacked = _stacked(family, prior, problems, transport)
+    alone = [one for place, one in enumerate(problems) if place not in stacked]
+    fitted = iter(each(alone, lambda one: _fit_alone(family, prior, one, cache, transport)))
+    return [stacked[place] if place in stacked else next(fitted) for place in range(len(problems))]
+
+
+def _stacked(
+    family: SurrogateFamily, prior: Prior, problems: Sequence[Problem], transport: Transport | None
+) -> dict[int, Surrogate]:
+    """Those that can be computed as one, by place; none where that fails, and each is fitted alone."""
+    if family != "linear" or transport is None:
+        return {}
+    found = {
+        place: (one.observations, one.features.clean)
+        for place, one in enumerate(problems)
+        if one.features is not None and one.observations.kind == "scalar" and _is_sound(prior, one)
+    }
+    if len(found) < 2:
+        return {}
+    try:
+        return dict(zip(found, fit_stacked(prior, list(found.values()), transport), strict=True))
+    except Exception:
+        logger.warning("sessions are fitted one by one: their stack failed", exc_info=True)
+        return {}
+
+
+def _is_sound(prior: Prior, problem: Problem) -> bool:
+    try:
+        check(prior, problem.observations)
+    except InvalidArgument:
+        return False
+    return True
 
 
 def _fit_alone(
-    family: SurrogateFamily, prior: Prior, problem: Problem, transport: Transport | None
+    family: SurrogateFamily, prior: Prior, problem: Problem, cache: FeatureCache, transport: Transport | None
 ) -> Surrogate:
-    if problem.features is None:
-        return fit(family, prior, problem.observations, problem.seed, transport=transport)
     features = problem.features
-    return fit(family, prior, problem.observations, problem.seed, lambda *_: features, transport)
+    encode = cache if features is None else lambda *_: features
+    return fit(family, prior, problem.observations, problem.seed, encode, transport)
