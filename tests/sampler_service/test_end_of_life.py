@@ -74,7 +74,7 @@ def test_a_run_is_steered_by_the_pinned_version_until_it_is_released(
 def test_a_pin_to_another_version_of_the_prior_asks_for_its_release(
     client: Client, world: TrainerWorld, priors: Path
 ) -> None:
-    session = world.session()
+    session = world.session(surrogate="linear")
     write_prior(world.priors / "toy", seed=1)
     world.stores.surrogates.pin(session, learnt(world, session))
     with pytest.raises(FailedPrecondition) as refused:

@@ -343,7 +343,7 @@ def test_a_surrogate_of_another_prior_makes_the_session_due_again(
 ) -> None:
     world = TrainerWorld(redis_client, tmp_path)
     write_prior(tmp_path / "toy", seed=1)
-    session = world.session()
+    session = world.session(surrogate="linear")
     world.answer(session)
     world.refit(session, lease_s=5.0)
     assert world.due() == []
