@@ -26,6 +26,12 @@ from apa.errors import InvalidArgument
 
 Floats = NDArray[np.float64]
 
+RESAMPLES = 1000
+FEW_SLATES = 10
+"""Below it, too few differ for a bootstrap."""
+
+_MAX_ELEMENTS = 2**22
+"""Numbers held at once."""
 _Z = 1.959963984540054
 """The 97.5% quantile of a normal."""
 
@@ -160,32 +166,67 @@ def _weights(log: Logged, evaluated: ArrayLike) -> Floats:
 
 
 def _ratio(log: Logged, numerator: Floats, denominator: Floats, w: Floats) -> Estimate:
-    """Sum over sum, with the spread of slates about it (linearised) and Student's quantile."""
+    """Sum over sum of the slates, with the interval of their spread about it."""
     _, slate = np.unique(log.slate, return_inverse=True)
     count = int(slate.max(initial=-1)) + 1
     if count < 2:
         raise InvalidArgument(
             "an interval needs several slates", field="slate", expected="2 or more", found=str(count)
         )
-    above, below = np.bincount(slate, numerator), np.bincount(slate, denominator)
+    above, below = (np.bincount(slate, of_items).astype(np.float64) for of_items in (numerator, denominator))
     value = float(above.sum() / below.sum())
     residual = above - value * below
     error = float(np.sqrt(count / (count - 1) * np.square(residual).sum()) / below.sum())
-    margin = _student(count - 1) * error
+    least, most = _student(count) if count < FEW_SLATES else _studentised(residual, below)
     effective = float(w.sum() ** 2 / max(np.square(w).sum(), np.finfo(np.float64).tiny))
-    return Estimate(value, value - margin, value + margin, count, effective)
+    return Estimate(value, value - most * error, value - least * error, count, effective)
 
 
-def _student(degrees: int) -> float:
-    """Its 97.5% quantile, by the series in 1 / degrees (Abramowitz and Stegun, 26.7.5)."""
-    z = _Z
+def _studentised(residual: Floats, below: Floats) -> tuple[float, float]:
+    """The 2.5% and 97.5% quantiles of an estimate's error in its standard errors, by the bootstrap.
+
+    Inverse propensities are skewed, which Student's quantiles do not know: resampled slates do (Efron 1979;
+    Hall 1992, The Bootstrap and Edgeworth Expansion). The same log always gives the same.
+
+    Args:
+        residual, below: (J,), numerator less value times denominator, and denominator, of each slate.
+    """
+    rng, count = np.random.default_rng(0), len(residual)
+    powers = np.stack([residual, below, residual**2, residual * below, below**2], axis=1)
+    rows = max(1, _MAX_ELEMENTS // powers.size)
+    sums = np.concatenate(
+        [
+            powers[rng.integers(count, size=(min(rows, RESAMPLES - done), count))].sum(axis=1)
+            for done in range(0, RESAMPLES, rows)
+        ]
+    )
+    # Those that drew no weight, or one slate only, have no error to be compared with.
+    u, b, uu, ub, bb = sums[sums[:, 1] > 0.0].T
+    off = u / b
+    error = np.sqrt(np.maximum(uu - 2 * off * ub + off**2 * bb, 0.0)) / b
+    told = error > 1e-9 * float(np.sqrt(np.square(residual).sum()) / below.sum())
+    if not told.any():
+        return _student(count)
+    # Of J - 1 degrees of freedom, as the estimate's own.
+    scale = np.sqrt(1.0 - 1.0 / count)
+    low, high = np.quantile(scale * off[told] / error[told], [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _student(count: int) -> tuple[float, float]:
+    """The same for normal errors of `count` slates, by the series in 1 / (count - 1).
+
+    Abramowitz and Stegun, 26.7.5.
+    """
+    z, degrees = _Z, count - 1
     terms = (
         (z**3 + z) / 4,
         (5 * z**5 + 16 * z**3 + 3 * z) / 96,
         (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
         (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
     )
-    return z + math.fsum(term / degrees**power for power, term in enumerate(terms, start=1))
+    quantile = z + math.fsum(term / degrees**power for power, term in enumerate(terms, start=1))
+    return -quantile, quantile
 
 
 def _checked(name: str, values: ArrayLike, count: int) -> Floats:

@@ -29,9 +29,11 @@ def test_estimates_of_the_benchmark_cover_and_those_of_a_wrong_propensity_do_not
     rounds: list[Round], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawing = torch.Generator().manual_seed(1)
+    # Enough slates that a wrong weight shows beside the noise.
+    monkeypatch.setattr(offline, "SLATES", 160)
     right = offline.coverage(rounds, "gumbel_top_k", "ucb", 60, drawing)
-    # What it logs is hotter than what its propensities are of.
-    monkeypatch.setitem(offline.POLICIES, "gumbel_top_k", GumbelTopK(2.0))
+    # What it logs is far hotter than what its propensities are of.
+    monkeypatch.setitem(offline.POLICIES, "gumbel_top_k", GumbelTopK(20.0))
     wrong = offline.coverage(rounds, "gumbel_top_k", "ucb", 60, drawing)
 
     assert [row.repeats for row in right] == [60] * 3
