@@ -100,13 +100,6 @@ def create(
             f"{between(SessionConfig, 'default_reward')}; of likes 0 or 1. Default: nothing."
         ),
     ] = None,
-    warm_start: Annotated[
-        bool | None,
-        typer.Option(
-            "--warm-start/--no-warm-start",
-            help="Whether the first round may use what other users have taught. Default: it may.",
-        ),
-    ] = None,
     refit_on: Annotated[
         RefitOnName | None,
         typer.Option(
@@ -133,7 +126,6 @@ def create(
             aggregation=aggregation,
             answer_wait_s=wait,
             default_reward=default_reward,
-            warm_start=warm_start,
             refit_on=refit_on,
             session_id=session_id,
         )

@@ -104,7 +104,6 @@ class Client:
         aggregation: str | None = None,
         answer_wait_s: float | None = None,
         default_reward: float | None = None,
-        warm_start: bool | None = None,
         refit_on: str | None = None,
         sampling: Sampling = None,
         session_id: str | None = None,
@@ -126,7 +125,6 @@ class Client:
                 None), "max" or "least_misery".
             answer_wait_s: how long a slate waits for its answers; the service's own limit when None.
             default_reward: what an answer that has not come by then is taken to be; 0 or 1 of likes.
-            warm_start: whether the first round may use what other users have taught; it may when None.
             refit_on: "all" answers (when None), or those of the "round": "cnn" only, whose network goes on.
             sampling: how its runs are steered unless a call says otherwise.
             session_id: drawn when None; the same id with the same arguments gives the same session.
@@ -149,7 +147,6 @@ class Client:
             aggregation=aggregation,
             answer_wait_s=answer_wait_s,
             default_reward=default_reward,
-            warm_start=warm_start,
             refit_on=refit_on,
             sampling=sampling,
             session_id=session_id,

@@ -63,8 +63,6 @@ class SessionConfig(BaseModel):
     """How long a slate waits for its answers; None for the service's own limit."""
     default_reward: float | None = Field(default=None, ge=-MAX_REWARD, le=MAX_REWARD, allow_inf_nan=False)
     """What every answer that did not come in that time is taken to be; None takes nothing for granted."""
-    warm_start: bool = True
-    """Whether the first round may use what other users of the prior have taught."""
     refit_on: RefitOnName = "all"
     """Which answers a refit learns from; "round": those since the surrogate before, whose network goes on."""
 

@@ -57,7 +57,6 @@ def config_to_pb(config: SessionConfig) -> common_pb2.SessionConfig:
         aggregation=AGGREGATIONS[config.aggregation],
         answer_wait_seconds=config.answer_wait_s,
         default_reward=config.default_reward,
-        warm_start=config.warm_start,
         refit_on=REFITS_ON[config.refit_on],
     )
 
@@ -73,9 +72,8 @@ def config_from_pb(config: common_pb2.SessionConfig, *, field: str = "config") -
     given |= _named(config, field)
     if config.HasField("answer_wait_seconds"):
         given["answer_wait_s"] = config.answer_wait_seconds
-    for name in ("default_reward", "warm_start"):
-        if config.HasField(name):
-            given[name] = getattr(config, name)
+    if config.HasField("default_reward"):
+        given["default_reward"] = config.default_reward
     given["sampling"] = options_from_pb(config.sampling, field=f"{field}.sampling")
     return validated(SessionConfig, given, field=field)
 

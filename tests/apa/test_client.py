@@ -74,7 +74,7 @@ def test_the_ten_lines_of_the_readme(apa: Client) -> None:
 
 def test_what_is_left_out_is_the_services_to_choose(apa: Client) -> None:
     config = apa.create_session("toy", 8).config
-    assert (config.num_particles, config.particles_per_round, config.policy) == (32, 8, "ucb")
+    assert (config.num_particles, config.particles_per_round, config.policy) == (32, 8, "batch_ucb")
 
 
 def test_a_slate_has_arrays_and_items_to_show(apa: Client) -> None:
@@ -182,7 +182,6 @@ def test_a_session_is_created_with_all_that_is_asked_by_both_clients(apa: Client
         "aggregation": "least_misery",
         "answer_wait_s": 60.0,
         "default_reward": 0.0,
-        "warm_start": False,
         "surrogate": "cnn",
         "refit_on": "round",
     }

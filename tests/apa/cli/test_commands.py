@@ -93,11 +93,11 @@ def test_a_session_says_what_it_asks_and_of_whom(apa: Shell) -> None:
     session = created(
         apa,
         *("--feedback-kind", "binary", "--rater", "ada", "--rater", "ben", "--aggregation", "least_misery"),
-        *("--wait", "60", "--default-reward", "0", "--no-warm-start"),
+        *("--wait", "60", "--default-reward", "0"),
     )
     config = apa.json("session", "show", session)["config"]
     assert (config["feedback_kind"], config["raters"]) == ("binary", ["ada", "ben"])
-    assert (config["answer_wait_s"], config["default_reward"], config["warm_start"]) == (60.0, 0.0, False)
+    assert (config["answer_wait_s"], config["default_reward"]) == (60.0, 0.0)
     _, out, _ = apa("session", "show", session)
     assert "binary answers of ada, ben (least_misery) within 60 s else 0" in out
     cnn = created(apa, "--surrogate", "cnn", "--refit-on", "round")

@@ -47,7 +47,7 @@ def test_what_does_not_go_together_is_refused_naming_the_field(fields: dict[str,
         {"feedback_kind": "binary", "aggregation": "least_misery", "raters": ("ada", "ben")},
         {"feedback_kind": "binary", "answer_wait_s": 0.5, "default_reward": 0.0},
         {"answer_wait_s": 60.0, "default_reward": -3.5},
-        {"surrogate": "cnn", "refit_on": "round", "warm_start": False},
+        {"surrogate": "cnn", "refit_on": "round"},
     ],
 )
 def test_what_goes_together_is_stored_and_read_back(fields: dict[str, Any]) -> None:

@@ -55,7 +55,6 @@ COMMON_CONFIG = {
     "sampling": OVERRIDES,
     "raters": st.lists(NAMES, max_size=4, unique=True).map(tuple),
     "answer_wait_s": st.none() | st.floats(1e-3, 1e6),
-    "warm_start": st.booleans(),
 }
 CONFIGS = st.one_of(
     st.builds(
