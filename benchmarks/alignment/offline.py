@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from apa.offline import Estimate, Logged, doubly_robust, inverse_propensity, self_normalised
 from benchmarks.alignment.film_rounds import AT, Floats, K, Round, film_rounds
-from benchmarks.report import Row, Scale
+from benchmarks.report import Row, Scale, report
 from sampler_service.selection import EpsilonGreedy, GumbelTopK, Policy, Thompson, UpperConfidenceBound
 
 NOISE = 0.1
@@ -57,6 +58,10 @@ def measure(scale: Scale) -> list[Row]:
         for logging, evaluated in PAIRS
         for row in coverage(rounds, logging, evaluated, repeats, generator)
     ]
+
+
+def run(scale: Scale, path: Path | None) -> None:
+    report("offline", measure, scale, path)
 
 
 def coverage(
@@ -117,3 +122,7 @@ def _wilson(share: float, count: int, z: float = 1.96) -> tuple[float, float]:
     centre = (share + z * z / (2 * count)) / (1 + z * z / count)
     margin = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count)) / (1 + z * z / count)
     return centre - margin, centre + margin
+
+
+if __name__ == "__main__":
+    run(Scale(), None)

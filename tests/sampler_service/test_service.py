@@ -182,7 +182,7 @@ def test_the_first_slate_is_a_cold_start_and_a_later_one_is_steered_by_what_was_
     assert current is not None
     assert result.slate.surrogate_version == current.version
     assert result.finished.log_z is not None
-    assert {item.reason for item in result.slate.items} == {"top"}
+    assert {item.reason for item in result.slate.items} == {"top", "diverse"}
     assert all(item.predicted_std > 0 for item in result.slate.items)
     stored = world.stores.slates.particles(session, [item.particle_id for item in result.slate.items])
     np.testing.assert_array_equal(stored[0].x, result.slate.items[0].x)
