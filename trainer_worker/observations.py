@@ -8,7 +8,6 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from apa.errors import InvalidArgument
 from apa.records.session import FeedbackKindName
 
 
@@ -34,16 +33,6 @@ class Observations:
     def scalar(cls, x: Tensor, rewards: Tensor) -> Self:
         """One reward for each item; x: (M, *data_shape), rewards: (M,)."""
         return cls(x, "scalar", tuple((row,) for row in range(len(x))), rewards.double())
-
-    def require(self, *kinds: FeedbackKindName, family: str) -> None:
-        """Raise InvalidArgument unless the answers are of one of the kinds that the family learns from."""
-        if self.kind not in kinds:
-            raise InvalidArgument(
-                f"the {family} surrogate does not learn from such answers",
-                field="feedback_kind",
-                expected="one of " + ", ".join(kinds),
-                found=self.kind,
-            )
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -19,7 +19,7 @@ PolicyName = Literal[
     "batch_epsilon_greedy",
     "gumbel_top_k",
 ]
-SurrogateFamily = Literal["linear", "cnn", "gp"]
+SurrogateFamily = Literal["linear", "cnn", "mlp", "gp"]
 FeedbackKindName = Literal["scalar", "binary", "pairwise", "ranking"]
 AggregationName = Literal["mean", "max", "least_misery"]
 RefitOnName = Literal["all", "round"]

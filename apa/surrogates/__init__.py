@@ -5,6 +5,7 @@ from apa.surrogates.base import Joint, Prediction, Surrogate
 from apa.surrogates.cnn import CnnSurrogate
 from apa.surrogates.gp import GpSurrogate
 from apa.surrogates.linear import LinearSurrogate
+from apa.surrogates.mlp import MlpSurrogate
 from apa.surrogates.stacked import StackedLinear, architecture, stack, values_of
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "GpSurrogate",
     "Joint",
     "LinearSurrogate",
+    "MlpSurrogate",
     "Prediction",
     "StackedLinear",
     "Surrogate",

@@ -6,13 +6,15 @@ from apa.surrogates.base import Surrogate
 from apa.surrogates.cnn import CnnSurrogate
 from apa.surrogates.gp import GpSurrogate
 from apa.surrogates.linear import LinearSurrogate
+from apa.surrogates.mlp import MlpSurrogate
 from apa.surrogates.parts import damaged, decode, version_of
 
 __all__ = ["load", "version_of"]
 
-_FAMILIES: dict[str, type[LinearSurrogate] | type[CnnSurrogate] | type[GpSurrogate]] = {
+_FAMILIES: dict[str, type[LinearSurrogate | CnnSurrogate | GpSurrogate | MlpSurrogate]] = {
     "linear": LinearSurrogate,
     "cnn": CnnSurrogate,
+    "mlp": MlpSurrogate,
     "gp": GpSurrogate,
 }
 

@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from apa.errors import InvalidArgument
 from apa.priors.base import Denoised, Prior
 from apa.surrogates.base import Joint, Prediction, Surrogate, in_users_units
-from apa.surrogates.parts import Description, check_shapes, damaged, describe, encode
+from apa.surrogates.link import Link
+from apa.surrogates.parts import Description, check_positive, check_shapes, damaged, describe, encode
 from apa.surrogates.posterior import Posterior
+from apa.surrogates.stacked_networks import frozen
 
 HIDDEN_DIM = 64
 _NETWORK = "network."
@@ -73,6 +75,7 @@ class CnnSurrogate(Surrogate):
     reward_mean: float
     reward_scale: float
     prior_hash: str = ""
+    link: Link = "identity"
 
     def value(self, x_t: Tensor, t: Tensor, denoised: Denoised) -> Tensor:
         del t, denoised
@@ -84,7 +87,7 @@ class CnnSurrogate(Surrogate):
         x_0 = x_0.float()
         mean = cast(Tensor, self.network(x_0))
         std = self.posterior.variance(self.network.hidden(x_0)).sqrt()
-        return in_users_units(mean, std, self.reward_mean, self.reward_scale)
+        return in_users_units(mean, std, self.reward_mean, self.reward_scale, self.link)
 
     @torch.no_grad()
     def joint(self, prior: Prior, x_0: Tensor) -> Joint:
@@ -104,6 +107,7 @@ class CnnSurrogate(Surrogate):
             data_shape=self.data_shape,
             reward_mean=self.reward_mean,
             reward_scale=self.reward_scale,
+            link=self.link,
             intercept_scale=p.intercept_scale,
             weight_std=p.weight_std,
         )
@@ -127,12 +131,7 @@ class CnnSurrogate(Surrogate):
             d.intercept_scale,
             d.weight_std,
         )
-        return cls(frozen(network), d.data_shape, posterior, d.reward_mean, d.reward_scale)
-
-
-def frozen(network: RewardNetwork) -> RewardNetwork:
-    """The network in evaluation mode, without gradients of its own: only those of x_t are ever wanted."""
-    return network.eval().requires_grad_(False)
+        return cls(frozen(network), d.data_shape, posterior, d.reward_mean, d.reward_scale, link=d.link)
 
 
 def image_shape(data_shape: tuple[int, ...]) -> tuple[int, int, int]:
@@ -160,5 +159,4 @@ def _check_tensors(tensors: dict[str, Tensor], network: RewardNetwork) -> None:
         expected
         | {"feature_mean": (HIDDEN_DIM,), "feature_scale": (HIDDEN_DIM,), "factor": (rows, HIDDEN_DIM + 1)},
     )
-    if not bool((tensors["feature_scale"] > 0).all()):
-        raise damaged("positive scales", "a scale of zero or less", field="feature_scale")
+    check_positive(tensors, "feature_scale")

@@ -16,7 +16,7 @@ from apa.priors.schedule import VPSchedule
 from apa.surrogates.base import Joint, Prediction, Surrogate, in_users_units
 from apa.surrogates.interpolation import place
 from apa.surrogates.link import Link
-from apa.surrogates.parts import Description, check_shapes, damaged, describe, encode
+from apa.surrogates.parts import Description, check_positive, check_shapes, damaged, describe, encode
 from apa.surrogates.posterior import Posterior
 
 
@@ -208,5 +208,4 @@ def _check_tensors(tensors: dict[str, Tensor]) -> None:
     levels = tensors["levels"]
     if num_levels == 0 or not bool((levels[1:] > levels[:-1]).all()):
         raise damaged("ascending levels", str(levels.tolist()), field="levels")
-    if not bool((tensors["feature_scale"] > 0).all()):
-        raise damaged("positive scales", "a scale of zero or less", field="feature_scale")
+    check_positive(tensors, "feature_scale")

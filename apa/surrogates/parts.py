@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
@@ -33,6 +33,9 @@ class Description(BaseModel):
     prior_hash: str = ""
     link: Link = "identity"
 
+
+DataShape = Annotated[tuple[Annotated[int, Field(ge=1, le=16384)], ...], Field(min_length=1, max_length=4)]
+"""(D,), (C, H, W) and the like, as a description has it."""
 
 D = TypeVar("D", bound=Description)
 
@@ -90,6 +93,12 @@ def check_shapes(tensors: dict[str, Tensor], expected: dict[str, tuple[int, ...]
         tensor = tensors[name]
         if tuple(tensor.shape) != shape or tensor.dtype != torch.float32:
             raise damaged(f"float32 {shape}", f"{tensor.dtype} {tuple(tensor.shape)}", field=name)
+
+
+def check_positive(tensors: dict[str, Tensor], name: str) -> None:
+    """Raise DataLoss unless every scale in it is above zero."""
+    if not bool((tensors[name] > 0).all()):
+        raise damaged("positive scales", "a scale of zero or less", field=name)
 
 
 def damaged(expected: str, found: str, *, field: str = "") -> DataLoss:

@@ -17,6 +17,7 @@ from apa.surrogates.cnn import CnnSurrogate
 from apa.surrogates.gp import GpSurrogate
 from apa.surrogates.interpolation import place
 from apa.surrogates.linear import LinearSurrogate
+from apa.surrogates.mlp import MlpSurrogate
 from apa.surrogates.stacked_gp import gp_values
 from apa.surrogates.stacked_networks import STACKS_KEPT, outputs_of
 
@@ -25,8 +26,8 @@ def architecture(surrogate: Surrogate) -> Hashable | None:
     """Surrogates for which this is the same can be evaluated by one `values_of`; None for one that cannot."""
     if isinstance(surrogate, LinearSurrogate):
         return ("linear", surrogate.prior_hash, surrogate.level_values)
-    if isinstance(surrogate, CnnSurrogate):
-        return ("cnn", surrogate.data_shape)
+    if isinstance(surrogate, CnnSurrogate | MlpSurrogate):
+        return (surrogate.family, surrogate.data_shape)
     if isinstance(surrogate, GpSurrogate):
         return ("gp", surrogate.coordinates.key)
     return None
@@ -54,6 +55,9 @@ def values_of(
     networks = [surrogate.network for surrogate in surrogates if isinstance(surrogate, CnnSurrogate)]
     if len(networks) == len(surrogates):
         return outputs_of(networks, x_t.float(), sizes).to(x_t)
+    ensembles = [surrogate.network for surrogate in surrogates if isinstance(surrogate, MlpSurrogate)]
+    if len(ensembles) == len(surrogates):
+        return outputs_of(ensembles, denoised.x_0_hat.float(), sizes).to(x_t)
     raise InvalidArgument(
         "surrogates stack only with those of their architecture",
         field="surrogates",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import cast
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,12 @@ STACKS_KEPT = 4
 """Those who share a batch change every few ticks; stacking their weights takes longer than using them."""
 
 _Weights = dict[str, Tensor]
+_Network = TypeVar("_Network", bound=nn.Module)
+
+
+def frozen(network: _Network) -> _Network:
+    """The network in evaluation mode, without gradients of its own: only those of x_t are ever wanted."""
+    return network.eval().requires_grad_(False)
 
 
 def outputs_of(networks: Sequence[nn.Module], x: Tensor, sizes: Sequence[int]) -> Tensor:

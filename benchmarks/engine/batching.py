@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from apa.priors import Denoised, Prior
 from apa.surrogates import LinearSurrogate, values_of
-from apa.surrogates.cnn import RewardNetwork, frozen
-from apa.surrogates.stacked_networks import outputs_of
+from apa.surrogates.cnn import RewardNetwork
+from apa.surrogates.stacked_networks import frozen, outputs_of
 from benchmarks.engine.users import engine, prior, runs, submit, users
 from benchmarks.report import Row, Scale, ratios, row
 from sampler_service.engine import tick

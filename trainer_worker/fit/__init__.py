@@ -10,10 +10,12 @@ from apa.errors import InvalidArgument
 from apa.priors.base import Prior
 from apa.records.session import FeedbackKindName, SurrogateFamily
 from apa.surrogates.base import Surrogate
+from apa.surrogates.cnn import CnnSurrogate
 from trainer_worker.fit.cnn import fit_cnn
 from trainer_worker.fit.encode import Encode, FeatureCache, encode_items
 from trainer_worker.fit.gp import fit_gp
 from trainer_worker.fit.linear import fit_linear
+from trainer_worker.fit.mlp import fit_mlp
 from trainer_worker.fit.transport import Transport
 from trainer_worker.observations import Observations
 
@@ -35,12 +37,14 @@ def fit(
     seed: int,
     encode: Encode = encode_items,
     transport: Transport | None = None,
+    previous: Surrogate | None = None,
 ) -> Surrogate:
     """The surrogate of a session.
 
     Args:
         encode: how the families that read the prior's features get them; a `FeatureCache` remembers them.
         transport: how features look through noise, where the prior has one.
+        previous: a cnn whose network goes on training on these observations; None begins anew.
 
     Raises:
         InvalidArgument: nothing observed, shapes that disagree, a value that is not finite, or a family
@@ -48,7 +52,11 @@ def fit(
     """
     check(prior, observations)
     if family == "cnn":
-        return fit_cnn(prior.data_shape, observations, seed)
+        return fit_cnn(prior.data_shape, observations, seed, _cnn(previous))
+    if previous is not None:
+        raise _not_continued(family)
+    if family == "mlp":
+        return fit_mlp(observations, seed)
     if family == "gp":
         return fit_gp(prior, observations, seed, encode, transport)
     if prior.feature_dim == 0:
@@ -59,6 +67,18 @@ def fit(
             found=f"0 for {prior.card.name}",
         )
     return fit_linear(prior, observations, seed, encode, transport)
+
+
+def _cnn(previous: Surrogate | None) -> CnnSurrogate | None:
+    if previous is None or isinstance(previous, CnnSurrogate):
+        return previous
+    raise _not_continued(previous.family)
+
+
+def _not_continued(family: str) -> InvalidArgument:
+    return InvalidArgument(
+        "only the network of a cnn goes on training", field="previous", expected="a cnn", found=family
+    )
 
 
 def check(prior: Prior, observations: Observations) -> None:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from apa.priors.base import Prior
+from apa.records.session import COMPARING
 from apa.surrogates.coordinates import Coordinates, FeatureCoordinates, ItemCoordinates
 from apa.surrogates.gp import GpSurrogate, rbf
 from trainer_worker.fit.encode import LEVELS, Encode, encode_items
@@ -45,9 +46,10 @@ def fit_gp(
     spread = typical_distance(z, transport if isinstance(coordinates, FeatureCoordinates) else None)
     head, basis = _best_fit(z, observations, spread)
     alpha = basis.to_centres @ head.weights
-    factor = torch.cat(
-        [head.factor[:, :-1] @ basis.to_centres.T, head.intercept_scale * head.factor[:, -1:]], dim=1
-    )
+    known = head.factor
+    if observations.kind in COMPARING:
+        known = _at_one_level(known, basis.design)
+    factor = torch.cat([known[:, :-1] @ basis.to_centres.T, head.intercept_scale * known[:, -1:]], dim=1)
     return GpSurrogate(
         coordinates=coordinates,
         items=basis.centres.float(),
@@ -61,6 +63,21 @@ def fit_gp(
         reward_scale=head.reward_scale,
         link=head.link,
     )
+
+
+def _at_one_level(factor: Tensor, design: Tensor) -> Tensor:
+    """(K + 1, P + 1), the factor once the items' mean latent is known to be what it is expected to be.
+
+    What only orders says nothing of the level of all latents together. It is a convention, and without it
+    every item would look uncertain for what no answer can tell.
+
+    Args:
+        factor: (K, P + 1). design: (M, P).
+    """
+    level = torch.cat([design.mean(dim=0), design.new_zeros(1)])
+    unknown = level - factor.T @ (factor @ level)
+    variance = (level @ unknown).clamp(min=1e-12)
+    return torch.cat([factor, (unknown / variance.sqrt())[None]])
 
 
 def coordinates_of(prior: Prior, transport: Transport | None) -> Coordinates:

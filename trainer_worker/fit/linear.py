@@ -49,7 +49,7 @@ def fit_linear(
         levels=torch.tensor(LEVELS),
         weights=torch.stack([weights for weights, _ in heads]).float(),
         intercepts=torch.stack([intercept for _, intercept in heads]).float(),
-        posterior=_posterior(scale, end),
+        posterior=posterior_of(scale, end),
         reward_mean=end.reward_mean,
         reward_scale=end.reward_scale,
         prior_hash=prior.content_hash,
@@ -69,7 +69,7 @@ def standardised(features: Tensor, scale: FeatureScale) -> Tensor:
     return (features - scale.mean) / (scale.scale * math.sqrt(features.shape[-1]))
 
 
-def _posterior(scale: FeatureScale, end: Head) -> Posterior:
+def posterior_of(scale: FeatureScale, end: Head) -> Posterior:
     """What the sampler is told of the uncertainty at the data end."""
     width = scale.scale * math.sqrt(len(scale.scale))
     return Posterior(

@@ -11,7 +11,7 @@ from safetensors.torch import save as save_tensors
 
 from apa.errors import DataLoss
 from apa.surrogates import LinearSurrogate, Surrogate, load, version_of
-from tests.apa.surrogates.toys import ToyPrior, draw, random_cnn, random_surrogate
+from tests.apa.surrogates.toys import ToyPrior, draw, random_cnn, random_mlp, random_surrogate
 
 LINEAR = random_surrogate(5)
 
@@ -20,7 +20,11 @@ def _rewritten(surrogate: Surrogate, changes: dict[str, object], tensors: dict[s
     blob = surrogate.to_bytes()
     length = int.from_bytes(blob[:8], "little")
     description = json.loads(json.loads(blob[8 : 8 + length])["__metadata__"]["surrogate"]) | changes
-    kept = {name: tensor for name, tensor in (load_tensors(blob) | tensors).items() if len(tensor)}
+    kept = {
+        name: tensor
+        for name, tensor in (load_tensors(blob) | tensors).items()
+        if tensor.dim() == 0 or len(tensor)
+    }
     return save_tensors(kept, {"surrogate": json.dumps(description)})
 
 
@@ -41,6 +45,38 @@ def test_a_cnn_surrogate_survives_the_round_trip_bit_by_bit() -> None:
     x = draw(prior, 4)
     assert loaded.to_bytes() == surrogate.to_bytes()
     assert torch.equal(loaded.predict(prior, x).mean, surrogate.predict(prior, x).mean)
+
+
+@pytest.mark.parametrize("data_shape", [(3,), (1, 20, 20)])
+def test_an_mlp_surrogate_survives_the_round_trip_bit_by_bit(data_shape: tuple[int, ...]) -> None:
+    prior, surrogate = ToyPrior(data_shape), random_mlp(0, data_shape)
+    loaded = load(surrogate.to_bytes())
+    x, t = draw(prior, 9), torch.full((9,), 0.4)
+    assert loaded.to_bytes() == surrogate.to_bytes()
+    for before, after in zip(surrogate.joint(prior, x), loaded.joint(prior, x), strict=True):
+        assert torch.equal(before, after)
+    assert torch.equal(*(one.value(x, t, prior.denoise(x, t)) for one in (surrogate, loaded)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "tensors", "field"),
+    [
+        ({"data_shape": [4]}, {}, ""),
+        ({"data_shape": []}, {}, "data_shape"),
+        ({"data_shape": [16384, 16384, 16384]}, {}, ""),
+        ({"reward_scale": -1.0}, {}, "reward_scale"),
+        ({"link": "probit"}, {}, "link"),
+        ({}, {"reading.scale": torch.tensor(0.0)}, "reading.scale"),
+        ({}, {"weights.0": torch.zeros(8, 3, 31)}, "weights.0"),
+        ({}, {"surplus": torch.zeros(1)}, ""),
+    ],
+)
+def test_a_damaged_mlp_surrogate_is_data_loss(
+    changes: dict[str, object], tensors: dict[str, torch.Tensor], field: str
+) -> None:
+    with pytest.raises(DataLoss) as caught:
+        load(_rewritten(random_mlp(), changes, tensors))
+    assert field in caught.value.field
 
 
 def test_another_version_than_expected_is_named() -> None:

@@ -4,28 +4,34 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from apa.priors import Denoised
 from apa.surrogates import Surrogate
-from apa.surrogates.cnn import CnnSurrogate
-from apa.surrogates.linear import LinearSurrogate
-from tests.apa.surrogates.toys import ToyPrior, draw, random_cnn, random_surrogate
+from apa.surrogates.posterior import Posterior
+from tests.apa.surrogates.toys import ToyPrior, draw, random_cnn, random_gp, random_mlp, random_surrogate
 
 DEVICES = ["cpu", "meta", *(["cuda"] if torch.cuda.is_available() else [])]
-SURROGATES = {"linear": (random_surrogate(0), ToyPrior()), "cnn": (random_cnn(), ToyPrior((1, 8, 8)))}
+SURROGATES: dict[str, tuple[Surrogate, ToyPrior]] = {
+    "linear": (random_surrogate(0), ToyPrior()),
+    "cnn": (random_cnn(), ToyPrior((1, 8, 8))),
+    "mlp": (random_mlp(), ToyPrior()),
+    "gp": (random_gp(0, "item"), ToyPrior()),
+}
 
 
 def _tensors(surrogate: Surrogate) -> list[Tensor]:
     """Everything that `value` and `predict` compute with."""
-    assert isinstance(surrogate, (LinearSurrogate, CnnSurrogate))
-    posterior = surrogate.posterior
-    own = (
-        [surrogate.levels, surrogate.weights, surrogate.intercepts]
-        if isinstance(surrogate, LinearSurrogate)
-        else list(surrogate.network.state_dict().values())
-    )
-    return [*own, posterior.feature_mean, posterior.feature_scale, posterior.factor]
+    found: list[Tensor] = []
+    for value in vars(surrogate).values():
+        match value:
+            case Tensor():
+                found.append(value)
+            case nn.Module():
+                found.extend(value.state_dict().values())
+            case Posterior():
+                found.extend([value.feature_mean, value.feature_scale, value.factor])
+    return found
 
 
 @pytest.mark.parametrize("device", DEVICES)

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from apa.errors import FailedPrecondition
-from apa.surrogates import CnnSurrogate, GpSurrogate, Joint, LinearSurrogate
-from tests.apa.surrogates.toys import ToyPrior, draw, random_cnn, random_gp, random_surrogate
+from apa.surrogates import CnnSurrogate, GpSurrogate, Joint, LinearSurrogate, MlpSurrogate
+from tests.apa.surrogates.toys import ToyPrior, draw, random_cnn, random_gp, random_mlp, random_surrogate
 
 IMAGES, VECTORS = ToyPrior((1, 8, 8)), ToyPrior()
 
@@ -15,13 +15,14 @@ IMAGES, VECTORS = ToyPrior((1, 8, 8)), ToyPrior()
     [
         (random_surrogate(4), VECTORS),
         (random_cnn(), IMAGES),
+        (random_mlp(), VECTORS),
         (random_gp(4), VECTORS),
         (random_gp(4, "item"), VECTORS),
     ],
-    ids=["linear", "cnn", "gp on features", "gp on items"],
+    ids=["linear", "cnn", "mlp", "gp on features", "gp on items"],
 )
 def test_its_margins_are_the_prediction_in_standardised_units(
-    surrogate: LinearSurrogate | CnnSurrogate | GpSurrogate, prior: ToyPrior
+    surrogate: LinearSurrogate | CnnSurrogate | MlpSurrogate | GpSurrogate, prior: ToyPrior
 ) -> None:
     x_0 = draw(prior, 9)
     joint, prediction = surrogate.joint(prior, x_0), surrogate.predict(prior, x_0)

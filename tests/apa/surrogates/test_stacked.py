@@ -1,15 +1,16 @@
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from apa.errors import InvalidArgument
-from apa.surrogates import architecture, stack, values_of
+from apa.surrogates import Surrogate, architecture, stack, values_of
 from apa.surrogates.stacked_networks import outputs_of
-from tests.apa.surrogates.toys import ToyPrior, draw, random_cnn, random_surrogate
+from tests.apa.surrogates.toys import ToyPrior, draw, random_cnn, random_gp, random_mlp, random_surrogate
 
 
 def test_each_particle_gets_the_head_of_its_own_run() -> None:
@@ -43,22 +44,9 @@ def test_heads_of_different_priors_or_levels_do_not_stack() -> None:
         stack([])
 
 
-class Mlp(nn.Module):
-    """A family that there is not yet."""
-
-    def __init__(self, seed: int) -> None:
-        super().__init__()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            self.body = nn.Sequential(nn.Linear(6, 16), nn.SiLU(), nn.Linear(16, 1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        value: Tensor = self.body(x).squeeze(1)
-        return value
-
-
 NETWORKS: dict[str, tuple[Callable[[int], nn.Module], tuple[int, ...]]] = {
-    "mlp": (lambda seed: Mlp(seed).eval().requires_grad_(False), (6,)),
+    "mlp": (lambda seed: random_mlp(seed).network, (3,)),
+    "mlp of images": (lambda seed: random_mlp(seed, (1, 20, 20)).network, (1, 20, 20)),
     "cnn": (lambda seed: random_cnn(seed).network, (1, 8, 8)),
 }
 
@@ -82,10 +70,36 @@ def test_many_networks_give_what_each_gives_alone_whatever_the_sizes(
     torch.testing.assert_close(torch.autograd.grad(together, x, ones), torch.autograd.grad(alone, x, ones))
 
 
+FAMILIES: dict[str, Callable[[int], Surrogate]] = {
+    "linear": random_surrogate,
+    "mlp": random_mlp,
+    "gp": lambda seed: random_gp(seed, "item", count=2 + 5 * seed),
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_many_users_get_what_each_gets_alone_value_and_gradient(family: str) -> None:
+    prior, sizes = ToyPrior(), [3, 1, 4]
+    surrogates = [FAMILIES[family](seed) for seed in range(3)]
+    assert len({architecture(surrogate) for surrogate in surrogates}) == 1
+    x_t = draw(prior, 8).requires_grad_()
+    t = torch.rand(8, generator=torch.Generator().manual_seed(1))
+
+    together = values_of(surrogates, x_t, t, prior.denoise(x_t, t), sizes)
+    rows = zip(surrogates, torch.split(x_t, sizes), torch.split(t, sizes), strict=True)
+    alone = torch.cat([one.value(x, at, prior.denoise(x, at)) for one, x, at in rows])
+
+    torch.testing.assert_close(together, alone)
+    ones = torch.ones(8)
+    torch.testing.assert_close(*(torch.autograd.grad(values, x_t, ones)[0] for values in (together, alone)))
+
+
 def test_surrogates_of_two_architectures_are_told_apart_and_do_not_stack() -> None:
-    linear, cnn = random_surrogate(0), random_cnn()
+    several: list[Surrogate] = [random_surrogate(0), random_cnn(), random_mlp(), random_gp(0)]
+    again: list[Surrogate] = [random_surrogate(1), random_cnn(1), random_mlp(1), random_gp(1)]
     prior = ToyPrior()
     x, t = draw(prior, 2), torch.full((2,), 0.5)
-    assert len({architecture(s) for s in (linear, random_surrogate(1), cnn, random_cnn(1))}) == 2
-    with pytest.raises(InvalidArgument, match="architecture"):
-        values_of([linear, cnn], x, t, prior.denoise(x, t), [1, 1])
+    assert len({architecture(surrogate) for surrogate in several + again}) == 4
+    for pair in itertools.combinations(several, 2):
+        with pytest.raises(InvalidArgument, match="architecture"):
+            values_of(pair, x, t, prior.denoise(x, t), [1, 1])

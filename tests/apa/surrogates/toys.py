@@ -7,10 +7,13 @@ from torch import Tensor
 
 from apa.priors import Denoised, Prior, VPSchedule
 from apa.records.prior_card import PriorCard
-from apa.surrogates import CnnSurrogate, GpSurrogate, LinearSurrogate
-from apa.surrogates.cnn import HIDDEN_DIM, RewardNetwork, frozen
+from apa.surrogates import CnnSurrogate, GpSurrogate, LinearSurrogate, MlpSurrogate
+from apa.surrogates.cnn import HIDDEN_DIM, RewardNetwork
 from apa.surrogates.coordinates import Coordinates, FeatureCoordinates, ItemCoordinates
+from apa.surrogates.mlp import Ensemble
 from apa.surrogates.posterior import Posterior
+from apa.surrogates.reading import Reading, flat_dim
+from apa.surrogates.stacked_networks import frozen
 
 
 class ToyPrior(Prior):
@@ -108,3 +111,13 @@ def random_gp(seed: int, space: str = "features", count: int = 4) -> GpSurrogate
         reward_mean=2.5,
         reward_scale=1.5,
     )
+
+
+def random_mlp(seed: int = 0, data_shape: tuple[int, ...] = (3,)) -> MlpSurrogate:
+    """An ensemble with nothing learnt."""
+    generator = torch.Generator().manual_seed(seed)
+    centre = 0.1 * torch.randn(flat_dim(data_shape), generator=generator)
+    network = Ensemble(Reading(centre, torch.tensor(1.5)))
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.4, generator=generator)
+    return MlpSurrogate(frozen(network), data_shape, 0.5, 2.0)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from apa.errors import InvalidArgument
-from apa.surrogates import Surrogate
+from apa.surrogates import CnnSurrogate, Surrogate
 from tests.apa.surrogates.toys import ToyPrior, draw
 from trainer_worker.fit import fit
 from trainer_worker.observations import Observations
@@ -59,3 +59,37 @@ def test_its_value_ignores_time_and_has_a_gradient() -> None:
 def test_items_that_are_no_images_are_refused() -> None:
     with pytest.raises(InvalidArgument, match="images"):
         fit("cnn", ToyPrior(), Observations.scalar(torch.zeros(2, 3), torch.zeros(2)), 0)
+
+
+def test_a_network_goes_on_training_on_what_is_new_and_keeps_what_it_knew() -> None:
+    x = draw(PRIOR, 60)
+    first, later = Observations.scalar(x[:40], _taste(x[:40])), Observations.scalar(x[40:], _taste(x[40:]))
+    before = fit("cnn", PRIOR, first, 0)
+    continued = fit("cnn", PRIOR, later, 0, previous=before)
+    anew = fit("cnn", PRIOR, later, 0)
+    assert isinstance(before, CnnSurrogate)
+    assert isinstance(continued, CnnSurrogate)
+
+    def error(surrogate: Surrogate, of: Observations) -> float:
+        predicted = surrogate.predict(PRIOR, of.x).mean
+        return float((predicted - of.values).square().mean() / _taste(x).var())
+
+    assert error(continued, later) < 0.5 * error(before, later), "it learnt what was new"
+    assert error(continued, first) < 0.7 * error(anew, first), "and forgot less than one that began anew"
+    assert (continued.reward_mean, continued.reward_scale) == (before.reward_mean, before.reward_scale)
+    assert fit("cnn", PRIOR, later, 7, previous=before).to_bytes() == continued.to_bytes()
+
+
+def test_the_network_that_goes_on_training_is_a_copy() -> None:
+    x = draw(PRIOR, 16)
+    before = fit("cnn", PRIOR, Observations.scalar(x, _taste(x)), 0)
+    blob = before.to_bytes()
+    fit("cnn", PRIOR, Observations.scalar(x, -_taste(x)), 0, previous=before)
+    assert before.to_bytes() == blob
+
+
+def test_only_a_network_of_its_own_family_goes_on_training() -> None:
+    x = draw(PRIOR, 8)
+    observations = Observations.scalar(x, _taste(x))
+    with pytest.raises(InvalidArgument, match="cnn"):
+        fit("cnn", PRIOR, observations, 0, previous=fit("mlp", PRIOR, observations, 0))

@@ -93,6 +93,14 @@ def test_it_knows_least_far_from_what_was_answered_and_never_promises_more_than_
     assert float(at_far.mean.max()) < float(_taste(x).max())
 
 
+def test_the_level_of_what_is_only_ordered_is_no_uncertainty() -> None:
+    x = draw(PRIOR, 80)
+    joint = _fit(_answers("pairwise", x)).joint(PRIOR, x)
+    level = joint.covariance.mean()
+    assert float(level) < 1e-3 * float(joint.covariance.diagonal().mean())
+    assert float(torch.linalg.eigvalsh(joint.covariance)[0]) > -1e-4
+
+
 def test_the_same_answers_give_the_same_artifact_which_loads_back() -> None:
     observations = _answers("scalar", draw(PRIOR, 12))
     blob = _fit(observations).to_bytes()
