@@ -112,7 +112,7 @@ class TrainerMetrics:
 
     refit_duration_seconds: Histogram
     refits: Counter
-    """By `result`: published, superseded, unchanged, failed, unavailable."""
+    """By `result`: published, superseded, unchanged, gated, failed, unavailable."""
     refits_coalesced: Counter
     refit_batch_sessions: Histogram
     default_answers: Counter

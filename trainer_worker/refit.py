@@ -12,10 +12,12 @@ import logging
 import time
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
-from apa.errors import ApaError, DataLoss, Internal, NotFound, Unavailable
+import torch
+
+from apa.errors import ApaError, Internal, NotFound, Unavailable
 from apa.metrics import TrainerMetrics
 from apa.priors.base import Prior
 from apa.records.feedback import Event
@@ -26,15 +28,14 @@ from apa.surrogates import Surrogate, load, version_of
 from trainer_worker import gate
 from trainer_worker.dataset import dataset, particle_ids
 from trainer_worker.fit import FeatureCache
-from trainer_worker.fit.together import Problem, encoded, fit_together
+from trainer_worker.fit.together import Problem, encoded, fit_together, reads_features
+from trainer_worker.observations import Observations
 from trainer_worker.outcomes import each
 from trainer_worker.shelf import PriorShelf, Shelved
 from trainer_worker.stores import Stores
 
 logger = logging.getLogger(__name__)
 
-USE_FEATURES = {"linear", "gp"}
-"""Families that are fitted on the prior's features."""
 MAX_MESSAGE = 500
 """Characters of an error that a session keeps."""
 
@@ -59,12 +60,18 @@ class Tools:
 
 @dataclass(frozen=True)
 class Case:
-    """A session of the batch, the right to refit it, and what it is refitted on."""
+    """A session of the batch, the right to refit it, and what it is refitted on.
+
+    Attributes:
+        current: what is published; None before the first.
+        rival: the surrogate of that; None where it is damaged or of another version of the prior.
+    """
 
     session: Session
     lease: Lease
     events: Sequence[Event]
     current: SurrogateVersion | None
+    rival: Surrogate | None = None
 
     @property
     def session_id(self) -> str:
@@ -73,6 +80,26 @@ class Case:
     @property
     def particle_ids(self) -> list[str]:
         return particle_ids([event.feedback for event in self.events])
+
+    @property
+    def num_trained(self) -> int:
+        """Events that the published surrogate has learnt from."""
+        return 0 if self.current is None else self.current.trained_events
+
+    @property
+    def is_covered(self) -> bool:
+        """Whether there is nothing to learn."""
+        return self.num_trained == len(self.events) and (self.current is None or self.rival is not None)
+
+    def rival_on(self, observations: Observations) -> gate.Rival | None:
+        if self.rival is None:
+            return None
+        names = self.particle_ids
+        new = {
+            name for event in self.events[self.num_trained :] for name in event.feedback.answer.particle_ids
+        }
+        fresh = [any(names[row] in new for row in rows) for rows in observations.rows]
+        return gate.Rival(self.rival, torch.tensor(fresh))
 
     def version(self, blob: bytes, now: float) -> SurrogateVersion:
         """What an artifact fitted on these events is published as; now: Unix seconds."""
@@ -119,11 +146,11 @@ class _Batch:
         self._metrics.refit_batch_sessions.observe(len(self._taken))
         cases = self._read()
         shelved = self._tools.shelf.get(self._config.prior)
-        cases, known = self._sound(cases, each(cases, lambda case: self._is_known(case, shelved.prior)))
-        covered = [case for case, all_known in zip(cases, known, strict=True) if all_known]
+        cases = self._with_rivals(cases, shelved.prior)
+        covered = [case for case in cases if case.is_covered]
         self._metrics.refits_coalesced.inc(len(covered))
         self._settle([(case, "unchanged") for case in covered])
-        self._fit([case for case, all_known in zip(cases, known, strict=True) if not all_known], shelved)
+        self._fit([case for case in cases if not case.is_covered], shelved)
 
     def release(self) -> None:
         """Give back what is still held."""
@@ -163,12 +190,11 @@ class _Batch:
         cases, shown = self._sound(cases, particles)
         pairs = list(zip(cases, shown, strict=True))
         cases, problems = self._sound(cases, each(pairs, lambda pair: _problem(*pair, prior.data_shape)))
-        if family in USE_FEATURES and prior.feature_dim:
+        if reads_features(family, prior, transport):
             problems = encoded(prior, problems, self._tools.cache, with_noise=transport is None)
-        fitted = zip(
-            problems, fit_together(family, prior, problems, self._tools.cache, transport), strict=True
-        )
-        cases, blobs = self._sound(cases, each(list(fitted), lambda pair: _checked(*pair, prior)))
+        fitted = fit_together(family, prior, problems, self._tools.cache, transport)
+        given = list(zip(cases, problems, fitted, strict=True))
+        cases, blobs = self._sound(cases, each(given, lambda one: _checked(prior, *one)))
         self._publish(cases, blobs)
 
     def _publish(self, cases: list[Case], blobs: list[bytes]) -> None:
@@ -183,25 +209,26 @@ class _Batch:
         self._settle(list(zip(cases, results, strict=True)))
 
     def _settle(self, done: list[tuple[Case, Result]]) -> None:
-        self._stores.due.settle_many([(case.lease, len(case.events)) for case, _ in done])
-        for case, result in done:
-            del self._open[case.session_id]
+        # Counted first: whoever sees that nothing is due any more finds it counted.
+        for _, result in done:
             self._metrics.refits.labels(result=result).inc()
+        self._stores.due.settle_many([(case.lease, len(case.events)) for case, _ in done])
+        for case, _ in done:
+            del self._open[case.session_id]
 
-    def _is_known(self, case: Case, prior: Prior) -> bool:
-        """Whether the current surrogate knows every answer, and speaks of this prior's features."""
-        trained = 0 if case.current is None else case.current.trained_events
-        if trained != len(case.events):
-            return False
-        return case.current is None or self._speaks_of(case.session_id, case.current, prior)
-
-    def _speaks_of(self, session_id: str, current: SurrogateVersion, prior: Prior) -> bool:
-        try:
-            blob = self._stores.surrogates.blob(session_id, current.version)
-            return load(blob, current.version).prior_hash in ("", prior.content_hash)
-        except DataLoss as error:
-            logger.warning("session %s is refitted: %s", session_id, error)
-            return False
+    def _with_rivals(self, cases: list[Case], prior: Prior) -> list[Case]:
+        """The cases, each with its published surrogate where that can be read and speaks of this prior."""
+        published = [(case.session_id, case.current.version) for case in cases if case.current is not None]
+        blobs = iter(self._stores.surrogates.blobs(published))
+        read = each(cases, lambda case: None if case.current is None else _read_surrogate(next(blobs), prior))
+        found = []
+        for case, rival in zip(cases, read, strict=True):
+            if isinstance(rival, Unavailable):
+                raise rival
+            if isinstance(rival, Exception):
+                logger.warning("session %s is refitted from nothing: %s", case.session_id, rival)
+            found.append(replace(case, rival=None if isinstance(rival, Exception) else rival))
+        return found
 
     def _sound(self, cases: list[Case], found: Sequence[T | Exception]) -> tuple[list[Case], list[T]]:
         """The cases without those that failed, each with what was found."""
@@ -229,12 +256,15 @@ def keep_failure(tools: Tools, lease: Lease, error: Exception, num_events: int |
     if isinstance(error, NotFound) and _is_gone(tools, lease.session_id):
         tools.metrics.refits.labels(result="superseded").inc()
         return
-    tools.metrics.refits.labels(result="failed").inc()
+    refused = isinstance(error, gate.RefusedError)
+    tools.metrics.refits.labels(result="gated" if refused else "failed").inc()
     _report(lease.session_id, error)
     try:
         if num_events is None:
             num_events = tools.stores.sessions.ledger(lease.session_id).num_events
-        tools.stores.due.fail(lease, _failure(error, num_events, time.time()), tools.lease_s)
+        # The same answers would be refused again, so what is refused waits for new ones.
+        rest_s = None if refused else tools.lease_s
+        tools.stores.due.fail(lease, _failure(error, num_events, time.time()), rest_s)
     except ApaError as lost:
         logger.warning("why session %s was not refitted is not kept: %s", lease.session_id, lost)
 
@@ -255,14 +285,22 @@ def _problem(case: Case, particles: Sequence[Particle], data_shape: tuple[int, .
     return Problem(observations, _seed_of(case.session_id))
 
 
-def _checked(problem: Problem, fitted: Surrogate | Exception, prior: Prior) -> bytes:
+def _checked(prior: Prior, case: Case, problem: Problem, fitted: Surrogate | Exception) -> bytes:
     """The artifact, once it has passed the gate."""
     if isinstance(fitted, Exception):
         raise fitted
     blob = fitted.to_bytes()
     features = None if problem.features is None else problem.features.clean
-    gate.check(blob, prior, problem.observations, features)
+    gate.check(blob, prior, problem.observations, features, case.rival_on(problem.observations))
     return blob
+
+
+def _read_surrogate(blob: bytes | ApaError, prior: Prior) -> Surrogate | None:
+    """None for one of another version of the prior."""
+    if isinstance(blob, ApaError):
+        raise blob
+    surrogate = load(blob)
+    return surrogate if surrogate.prior_hash in ("", prior.content_hash) else None
 
 
 def _seed_of(session_id: str) -> int:
@@ -273,12 +311,17 @@ def _seed_of(session_id: str) -> int:
 def _failure(error: Exception, num_events: int, now: float) -> RefitFailure:
     known = isinstance(error, ApaError)
     return RefitFailure(
-        error=type(error).__name__ if known else Internal.__name__,
+        error=_known_name(error) if known else Internal.__name__,
         # What is no error of ours may say anything, and goes to callers.
         message=str(error)[:MAX_MESSAGE] if known else "a bug of the trainer; its log says which",
         num_events=num_events,
         failed_at=now,
     )
+
+
+def _known_name(error: Exception) -> str:
+    """The class that callers know it by, where it is a special case of one in `apa.errors`."""
+    return next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == ApaError.__module__)
 
 
 def _report(session_id: str, error: Exception) -> None:

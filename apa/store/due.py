@@ -142,10 +142,11 @@ class DueStore:
         pipeline.execute()
 
     @guarded
-    def fail(self, lease: Lease, failure: RefitFailure, rest_s: float) -> bool:
+    def fail(self, lease: Lease, failure: RefitFailure, rest_s: float | None) -> bool:
         """Keeps why the refit failed, until one succeeds, and ends its lease. False when a later one began.
 
-        Unless answers have come that it was not fitted on, the session is due again only after `rest_s`.
+        Unless answers have come that it was not fitted on, the session is due again only after `rest_s`, or
+        with its next answer; None: not before that.
         """
         session_id = lease.session_id
         return bool(
@@ -163,7 +164,7 @@ class DueStore:
                     lease.owner,
                     session_id,
                     failure.num_events,
-                    milliseconds(rest_s),
+                    "" if rest_s is None else milliseconds(rest_s),
                 ],
             )
         )

@@ -81,6 +81,11 @@ class Surrogate(ABC):
     def predict(self, prior: Prior, x_0: Tensor) -> Prediction:
         """What it expects of items at the data end; x_0: (M, *data_shape)."""
 
+    def predict_features(self, features: Tensor) -> Prediction | None:
+        """`predict` of items by their features (M, F) at the data end; None when it reads anything else."""
+        del features
+        return None
+
     @abstractmethod
     def joint(self, prior: Prior, x_0: Tensor) -> Joint:
         """What it expects together of items at the data end, in units of `value`; x_0: (M, *data_shape)."""

@@ -88,7 +88,17 @@ class GpSurrogate(Surrogate):
         Raises:
             FailedPrecondition: the prior is not the one whose features the items' coordinates are made of.
         """
-        z = self.coordinates.of_items(prior, x_0).double()
+        return self._predicted(self.coordinates.of_items(prior, x_0).double())
+
+    @torch.no_grad()
+    def predict_features(self, features: Tensor) -> Prediction | None:
+        at = self.coordinates
+        return (
+            self._predicted(at.of_features(features).double()) if isinstance(at, FeatureCoordinates) else None
+        )
+
+    def _predicted(self, z: Tensor) -> Prediction:
+        """At places z: (M, D), float64."""
         learnt = self._learnt(z)
         left = 1.0 + self.intercept_scale**2 - (learnt * learnt).sum(dim=1)
         # The difference of two near-equal sums can round below zero where much has been learnt.

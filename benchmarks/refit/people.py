@@ -24,7 +24,11 @@ def create(client: Client, count: int, answers: int) -> list[list[Feedback]]:
 
 def _one(sessions: SessionStore, slates: SlateStore, name: str, answers: int, seed: int) -> list[Feedback]:
     config = SessionConfig(
-        prior=PRIOR, budget=answers, num_particles=max(32, answers), particles_per_round=answers
+        prior=PRIOR,
+        surrogate="linear",
+        budget=answers,
+        num_particles=max(32, answers),
+        particles_per_round=answers,
     )
     sessions.create(Session(session_id=name, config=config, created_at=0.0))
     slates.reserve(name, "request", "slate", answers, LIFETIME_S)

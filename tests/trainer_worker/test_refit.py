@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from apa import keys
 from apa.errors import NumericalError, Unavailable
 from apa.store.connection import connect
 from apa.store.due import DueStore
-from apa.surrogates import load
+from apa.surrogates import LinearSurrogate, load
 from tests.trainer_worker.world import TrainerWorld, write_prior
 from trainer_worker.drain import MAX_PASSES
 from trainer_worker.fit import fit, together
@@ -290,3 +291,67 @@ def test_a_server_that_is_not_there_is_unavailable(world: TrainerWorld) -> None:
     client = connect("redis://127.0.0.1:1/0", timeout_s=0.2)
     with pytest.raises(Unavailable):
         DueStore(client).acquire("s1", 1.0)
+
+
+def _blind_fits(monkeypatch: pytest.MonkeyPatch, world: TrainerWorld) -> None:
+    """From now on fits know nothing: a transport or a prior that is broken, or a bug."""
+
+    def blind(*args: object, **kwargs: object) -> object:
+        fitted = fit(*args, **kwargs)  # type: ignore[arg-type]
+        assert isinstance(fitted, LinearSurrogate)
+        nothing = torch.zeros_like(fitted.weights), torch.zeros_like(fitted.intercepts)
+        return replace(fitted, weights=nothing[0], intercepts=nothing[1])
+
+    monkeypatch.setattr(together, "fit", blind)
+
+
+def test_a_refit_that_got_worse_leaves_the_old_one_steering_until_the_next_answer(
+    world: TrainerWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.session(surrogate="linear")
+    world.answer(count=24)
+    world.refit("s1")
+    before = world.stores.surrogates.current("s1")
+    world.answer(count=8)
+    with monkeypatch.context() as patch:
+        _blind_fits(patch, world)
+        world.refit("s1")
+        assert world.stores.surrogates.current("s1") == before
+        assert world.due() == [], "the same answers would give the same refit"
+        failure = world.failure()
+        assert failure is not None
+        assert (failure.error, failure.num_events) == ("NumericalError", 32)
+        world.refit("s1")
+        assert world.measured("refits_total", result="gated") == 1
+        assert world.measured("refits_total", result="failed") == 0
+
+    world.answer(count=1)
+    assert world.due() == ["s1"]
+    world.refit("s1")
+    assert world.trained_events() == 33
+    assert world.failure() is None
+
+
+def test_what_is_compared_with_is_of_the_same_prior(world: TrainerWorld) -> None:
+    world.session()
+    world.answer(count=12)
+    world.refit("s1")
+    write_prior(world.priors / "toy", seed=1)
+    world.answer(count=4)
+    world.refit("s1")
+    assert world.trained_events() == 16
+
+
+def test_a_damaged_surrogate_is_replaced_without_a_comparison(
+    world: TrainerWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.session()
+    world.answer(count=4)
+    world.refit("s1")
+    current = world.stores.surrogates.current("s1")
+    assert current is not None
+    world.client.set(keys.surrogate_blob("s1", current.version), b"damaged")
+    world.answer(count=1)
+    world.refit("s1")
+    assert world.trained_events() == 5
+    assert "refitted from nothing" in caplog.text

@@ -48,8 +48,12 @@ class Choices:
 
     def log_likelihood(self, f: Tensor) -> Tensor:
         """() of latents f: (M,), differentiable in them."""
+        return self.log_probabilities(f).sum()
+
+    def log_probabilities(self, f: Tensor) -> Tensor:
+        """(T,), of what was chosen."""
         utilities = self._utilities(f)
-        return (utilities[:, 0] - utilities.logsumexp(dim=1)).sum()
+        return utilities[:, 0] - utilities.logsumexp(dim=1)
 
     def gradient(self, f: Tensor) -> Tensor:
         """(M,), of the log-likelihood."""

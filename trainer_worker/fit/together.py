@@ -12,8 +12,10 @@ from apa.errors import InvalidArgument
 from apa.priors.base import Prior
 from apa.records.session import SurrogateFamily
 from apa.surrogates.base import Surrogate
+from apa.surrogates.coordinates import FeatureCoordinates
 from trainer_worker.fit import check, fit
 from trainer_worker.fit.encode import FeatureCache, ItemFeatures
+from trainer_worker.fit.gp import coordinates_of
 from trainer_worker.fit.stacked import fit_stacked
 from trainer_worker.fit.transport import Transport
 from trainer_worker.observations import Observations
@@ -33,6 +35,13 @@ class Problem:
     observations: Observations
     seed: int
     features: ItemFeatures | None = None
+
+
+def reads_features(family: SurrogateFamily, prior: Prior, transport: Transport | None) -> bool:
+    """Whether the family is fitted on the prior's features of the items."""
+    if family == "gp":
+        return isinstance(coordinates_of(prior, transport), FeatureCoordinates)
+    return family == "linear" and prior.feature_dim > 0
 
 
 def encoded(

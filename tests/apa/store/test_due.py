@@ -172,6 +172,16 @@ def test_what_failed_rests_and_is_due_again_by_itself(world: World) -> None:
     assert len(world.due.take(["s1"], 60)) == 1
 
 
+def test_what_would_fail_again_is_not_due_before_its_next_answer(world: World) -> None:
+    slate = world.show()
+    world.answer(slate, 0)
+    (lease,) = world.due.take(["s1"], 60)
+    world.due.fail(lease, _failed_on(1), None)
+    assert world.due.count() == 0
+    world.answer(slate, 1)
+    assert world.due.free(10) == ["s1"]
+
+
 def test_a_new_answer_ends_the_rest_of_what_failed(world: World) -> None:
     slate = world.show()
     world.answer(slate, 0)
