@@ -103,7 +103,7 @@ def test_two_thousand_mixed_runs_leave_empty_queues_and_flat_memory() -> None:
         assert kinds[kind] >= 50, kinds
     assert observer.reasons["cancelled"] == kinds[Cancelled.__name__]
     assert observer.reasons["failed"] == kinds[InvalidArgument.__name__]
-    # What leaks grows in each quarter alike; the allocator's own hoard, after many other tests, grows by jumps.
+    # A leak grows in each quarter alike; the allocator's own hoard, after many other tests, by jumps.
     grown = [after - before for before, after in pairwise(resident)]
     assert len(grown) == 3
     assert min(grown) < 5 * 1024 * 1024, grown
