@@ -30,12 +30,20 @@ class Learner:
     transport: Transport | None
     cache: FeatureCache
 
-    def learn(self, so_far: Observations, current: Surrogate | None) -> Surrogate | None:
-        """The surrogate of all answers so far; the current one where the gate refuses it."""
-        surrogate = fit(self.config.surrogate, self.prior, so_far, self.seed, self.cache, self.transport)
+    def learn(self, rounds: Sequence[Observations], current: Surrogate | None) -> Surrogate | None:
+        """The surrogate of the answers of all rounds so far; the current one where the gate refuses it.
+
+        A session that is refitted on each round alone lets the current one's network go on training on the
+        last.
+        """
+        previous = current if self.config.refit_on == "round" else None
+        learnt = joined(rounds) if previous is None else rounds[-1]
+        surrogate = fit(
+            self.config.surrogate, self.prior, learnt, self.seed, self.cache, self.transport, previous
+        )
         blob = surrogate.to_bytes()
         try:
-            gate.check(blob, self.prior, so_far)
+            gate.check(blob, self.prior, learnt)
         except NumericalError as refused:
             logger.warning("the surrogate before it goes on: %s", refused)
             return current

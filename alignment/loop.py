@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from alignment.learning import Learner, joined
+from alignment.learning import Learner
 from alignment.slates import show
 from apa.errors import InvalidArgument
 from apa.priors.base import Prior
@@ -101,8 +101,7 @@ def align(
             break
         answers = _checked(respond(made.x, asked), made.x, config, asked)
         spent += cost(answers)
-        so_far = joined([*(each.answers for each in rounds), answers])
-        surrogate = learner.learn(so_far, surrogate)
+        surrogate = learner.learn([*(each.answers for each in rounds), answers], surrogate)
         shown_before |= made.item_ids
         rounds.append(Round(len(rounds), made.slate, made.x, made.population, answers, spent, surrogate))
         on_round(rounds[-1])
@@ -119,13 +118,6 @@ def _check(config: SessionConfig) -> None:
     if config.raters:
         raise InvalidArgument(
             "the loop in-process asks one user", field="raters", expected="none", found=str(config.raters)
-        )
-    if config.refit_on != "all":
-        raise InvalidArgument(
-            "the loop in-process learns from all answers",
-            field="refit_on",
-            expected="all",
-            found=config.refit_on,
         )
 
 

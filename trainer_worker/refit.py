@@ -20,7 +20,7 @@ import torch
 from apa.errors import ApaError, Internal, NotFound, Unavailable
 from apa.metrics import TrainerMetrics
 from apa.priors.base import Prior
-from apa.records.feedback import Event
+from apa.records.feedback import Event, Feedback
 from apa.records.particle import Particle
 from apa.records.session import RefitFailure, Session, SurrogateVersion
 from apa.store.due import Lease
@@ -78,8 +78,15 @@ class Case:
         return self.session.session_id
 
     @property
-    def particle_ids(self) -> list[str]:
-        return particle_ids([event.feedback for event in self.events])
+    def previous(self) -> Surrogate | None:
+        """What goes on training; None where a network begins anew, on all answers."""
+        return self.rival if self.session.config.refit_on == "round" else None
+
+    @property
+    def answers(self) -> list[Feedback]:
+        """What is learnt from: all answers, or those that `previous` has not seen."""
+        seen = 0 if self.previous is None else self.num_trained
+        return [event.feedback for event in self.events[seen:]]
 
     @property
     def num_trained(self) -> int:
@@ -94,7 +101,7 @@ class Case:
     def rival_on(self, observations: Observations) -> gate.Rival | None:
         if self.rival is None:
             return None
-        names = self.particle_ids
+        names = particle_ids(self.answers)
         new = {
             name for event in self.events[self.num_trained :] for name in event.feedback.answer.particle_ids
         }
@@ -186,7 +193,8 @@ class _Batch:
         """What fails on the way is left out of what follows."""
         prior, transport = shelved
         family = self._config.surrogate
-        particles = self._stores.slates.particles_of([(case.session_id, case.particle_ids) for case in cases])
+        named = [(case.session_id, particle_ids(case.answers)) for case in cases]
+        particles = self._stores.slates.particles_of(named)
         cases, shown = self._sound(cases, particles)
         pairs = list(zip(cases, shown, strict=True))
         cases, problems = self._sound(cases, each(pairs, lambda pair: _problem(*pair, prior.data_shape)))
@@ -280,9 +288,8 @@ def _is_gone(tools: Tools, session_id: str) -> bool:
 
 
 def _problem(case: Case, particles: Sequence[Particle], data_shape: tuple[int, ...]) -> Problem:
-    answers = [event.feedback for event in case.events]
-    observations = dataset(answers, particles, data_shape, case.session.config)
-    return Problem(observations, _seed_of(case.session_id))
+    observations = dataset(case.answers, particles, data_shape, case.session.config)
+    return Problem(observations, _seed_of(case.session_id), previous=case.previous)
 
 
 def _checked(prior: Prior, case: Case, problem: Problem, fitted: Surrogate | Exception) -> bytes:

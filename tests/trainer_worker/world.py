@@ -57,6 +57,8 @@ class TrainerWorld:
     priors: Path
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     shown: int = 0
+    data_shape: tuple[int, ...] = (DATA_DIM,)
+    """Of the items that are shown next."""
 
     def __post_init__(self) -> None:
         write_prior(self.priors / "toy")
@@ -88,7 +90,7 @@ class TrainerWorld:
         """Show a slate and answer all of it; the particle ids."""
         slate, particles = self.show(session_id, count)
         for item, particle in zip(slate.items, particles, strict=True):
-            answer = ScalarAnswer(particle_id=item.particle_id, reward=float(particle.x[0]))
+            answer = ScalarAnswer(particle_id=item.particle_id, reward=float(particle.x.flat[0]))
             self.stores.ledger.record(
                 Feedback(feedback_id=f"f-{item.particle_id}", session_id=session_id, answer=answer)
             )
@@ -118,7 +120,9 @@ class TrainerWorld:
             expires_at=wait_s,
         )
         rng = np.random.default_rng(self.shown)
-        items = [Particle(name, slate_id, rng.normal(size=DATA_DIM).astype(np.float32)) for name in ids]
+        items = [
+            Particle(name, slate_id, rng.normal(size=self.data_shape).astype(np.float32)) for name in ids
+        ]
         has_default = config.default_reward is not None
         return self.stores.slates.put(slate, items, has_default=has_default), items
 

@@ -30,11 +30,13 @@ class Problem:
 
     Attributes:
         features: of its items; None for a family that uses none, or reads them itself.
+        previous: whose network goes on training; None begins anew.
     """
 
     observations: Observations
     seed: int
     features: ItemFeatures | None = None
+    previous: Surrogate | None = None
 
 
 def reads_features(family: SurrogateFamily, prior: Prior, transport: Transport | None) -> bool:
@@ -106,4 +108,4 @@ def _fit_alone(
 ) -> Surrogate:
     features = problem.features
     encode = cache if features is None else lambda *_: features
-    return fit(family, prior, problem.observations, problem.seed, encode, transport)
+    return fit(family, prior, problem.observations, problem.seed, encode, transport, problem.previous)
