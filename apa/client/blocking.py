@@ -116,7 +116,7 @@ class Client:
             budget: B, answers that the user can be asked for.
             particles_per_round: k, shown at a time, at most `num_particles`; 8 when None.
             num_particles: N of a run; 32 when None.
-            surrogate: "gp" (when None), "linear" or "cnn".
+            surrogate: "gp" (when None), "linear", "mlp" or "cnn".
             policy: "ucb" or "epsilon_greedy"; the surrogate's usual one when None.
             feedback_kind: what is answered: "scalar" rewards (when None), "binary" likes, "pairwise"
                 preferences, or a "ranking".

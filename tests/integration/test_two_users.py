@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from apa.client import Client
+from apa.client import Client, SampleResult, SessionView
 from simulation.shopper import Judge, Round, SessionPlan, shop
 
 PLAN = SessionPlan(prior="fashion", budget=32, particles_per_round=8, num_particles=32)
@@ -49,6 +49,40 @@ def test_two_users_with_opposite_tastes_both_improve_over_the_unsteered_control(
     assert bright.result()[0].surrogate_version == ""
 
 
+def two_rounds(client: Client, session: SessionView) -> tuple[SampleResult, SessionView]:
+    """The second round, steered by what the first taught, and the session after it."""
+    for _ in range(2):
+        result = client.sample(session.session_id)
+        rewards = likes_bright(np.stack([item.x for item in result.slate.items]))
+        answers = {item.particle_id: r for item, r in zip(result.slate.items, rewards, strict=True)}
+        client.record_feedback(session.session_id, answers)
+        session = client.wait_for_refit(session.session_id)
+    return result, session
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("prior", "surrogate", "refit_on"),
+    [
+        ("fashion", "mlp", "all"),
+        ("films", "mlp", "all"),
+        ("fashion", "gp", "all"),
+        ("films", "gp", "all"),
+        ("fashion", "cnn", "round"),
+    ],
+)
+def test_every_family_steers_a_session(client: Client, prior: str, surrogate: str, refit_on: str) -> None:
+    session = client.create_session(
+        prior=prior, budget=16, surrogate=surrogate, refit_on=refit_on, sampling={"num_steps": 8}
+    )
+    result, after = two_rounds(client, session)
+    assert after.config.refit_on == refit_on
+    assert result.started.surrogate_version
+    assert after.surrogate is not None
+    assert (after.surrogate.family, after.surrogate.trained_events) == (surrogate, 16)
+    assert all(np.isfinite(item.predicted_std) and item.predicted_std > 0 for item in result.slate.items)
+
+
 @pytest.mark.slow
 def test_the_papers_loop_runs_by_its_names(client: Client) -> None:
     session = client.create_session(
@@ -58,12 +92,7 @@ def test_the_papers_loop_runs_by_its_names(client: Client) -> None:
         sampling={"corrector": "clipped", "num_steps": 10},
     )
     assert session.config.policy == "epsilon_greedy"
-    for _ in range(2):
-        result = client.sample(session.session_id)
-        rewards = likes_bright(np.stack([item.x for item in result.slate.items]))
-        answers = {item.particle_id: r for item, r in zip(result.slate.items, rewards, strict=True)}
-        client.record_feedback(session.session_id, answers)
-        session = client.wait_for_refit(session.session_id)
+    result, session = two_rounds(client, session)
     assert session.surrogate is not None
     assert session.surrogate.family == "cnn"
     assert result.started.sampling.corrector == "clipped"
