@@ -81,7 +81,7 @@ class MLP(DenoiserNetwork):
         middle = functional.silu(self.to_features(h))
         features = middle
         if self.config.features == "stream":
-            # Most of the bottleneck is dead for most items, and overflows for a few: see decision 10.
+            # Most of the bottleneck is dead for most items, and overflows for a few: see decision 9.
             features = functional.layer_norm(h, h.shape[-1:])
         return features, _State(h + self.from_features(middle), embedding)
 
