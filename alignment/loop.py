@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from alignment.learning import Learner
-from alignment.slates import show
+from alignment.slates import Draw, show, steered
 from apa.errors import InvalidArgument
 from apa.priors.base import Prior
 from apa.records.asking import answers_to
@@ -72,6 +72,7 @@ def align(
     seed: int = 0,
     transport: Transport | None = None,
     cache: FeatureCache | None = None,
+    draw: Draw = steered,
     on_round: Callable[[Round], None] = lambda _: None,
 ) -> History:
     """Spends the budget of one user.
@@ -82,6 +83,7 @@ def align(
         seed: the same seed, prior and answers give the same history.
         transport: how heads on the prior's features look through noise, where that was learnt.
         cache: of the prior's features of shown items; may be shared between alignments.
+        draw: where each round's population comes from: a steered run unless something else is compared.
         on_round: told of each round as it ends.
 
     Raises:
@@ -95,7 +97,7 @@ def align(
     spent, surrogate, shown_before = 0, None, set[str]()
     while spent < config.budget:
         asked = min(answers_to(config, config.particles_per_round), config.budget - spent)
-        made = show(prior, surrogate, config, len(rounds), asked, draw_seed(generator), shown_before)
+        made = show(prior, surrogate, config, len(rounds), asked, draw_seed(generator), shown_before, draw)
         if len(made.x) == 0:
             # A catalogue of which everything was shown.
             break

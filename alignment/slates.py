@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from apa.priors.base import Prior
-from apa.records.sampling import SamplingOverrides
+from apa.records.sampling import SamplingConfig, SamplingOverrides
 from apa.records.session import Session, SessionConfig
 from apa.records.slate import Slate
 from apa.store.slates import Reservation
@@ -22,6 +22,14 @@ from sampler_service.sampling import sample
 from sampler_service.showing import AtOnce, make_slate
 
 SESSION_ID = "in-process"
+
+Draw = Callable[[Job], Population]
+"""The population of a round, whose distinct particles the policy chooses from."""
+
+
+def steered(job: Job) -> Population:
+    """A run of the sampler, as the service does it."""
+    return sample(job.prior, job.surrogate, job.config, num_particles=job.num_particles)
 
 
 @dataclass(frozen=True)
@@ -46,19 +54,28 @@ def show(
     asked: int,
     seed: int,
     shown_before: Collection[str] = (),
+    draw: Draw = steered,
 ) -> Shown:
     """The slate of one round: steered by the surrogate, or the prior's own draws without one.
 
     Args:
         asked: answers that the slate asks for.
         shown_before: ids of catalogue items that are not shown again.
+        draw: where the population comes from.
     """
     job = _job(prior, surrogate, config, round_index, asked, seed)
-    population = sample(prior, surrogate, job.config, num_particles=job.num_particles)
+    population = draw(job)
     made = make_slate(job, population, shown_before, math.inf, AtOnce())
     items = [torch.from_numpy(particle.x) for particle in made.particles]
     x = torch.stack(items) if items else population.x[:0]
     return Shown(made.slate, x, population)
+
+
+def resolved(prior: Prior, config: SessionConfig) -> SamplingConfig:
+    """How the runs of such a session are computed, where the service's own defaults are not changed."""
+    return _job(prior, None, config, 0, config.particles_per_round, 0).config.model_copy(
+        update={"seed": None}
+    )
 
 
 def _job(

@@ -1,11 +1,13 @@
 """python -m benchmarks engine|exactness|refit [--json FILE] [--quick] [--threads N]
 
 exactness alone: [--only closed|learned] [--draws M] [--cache DIR]
+`python -m benchmarks alignment --help` says what that one takes.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -16,6 +18,8 @@ NAMES = ("engine", "exactness", "refit")
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["alignment"]:
+        raise SystemExit(import_module("benchmarks.alignment.main").main(sys.argv[2:]))
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("name", choices=NAMES)
     parser.add_argument("--json", type=Path, help="also write the report there")

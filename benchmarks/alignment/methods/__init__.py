@@ -1,0 +1,52 @@
+"""Every method by the name that the tables show."""
+
+from __future__ import annotations
+
+from benchmarks.alignment.methods.bayesian import qlogei
+from benchmarks.alignment.methods.catalogue import exhaustive, is_films, linucb
+from benchmarks.alignment.methods.finetuned import finetuned
+from benchmarks.alignment.methods.method import Method
+from benchmarks.alignment.methods.steered import is_image, of_the_paper, ours, steered
+from benchmarks.alignment.methods.unsteered import fresh_pool, prior_only, stored_pool
+from benchmarks.alignment.tasks import Task
+
+__all__ = ["ABLATIONS", "ALGORITHM_1", "METHODS", "OURS", "Method", "methods_for"]
+
+OURS = "ours"
+ALGORITHM_1 = "algorithm 1"
+"""With -f, as Algorithm 2 prints it."""
+
+METHODS: dict[str, Method] = {
+    OURS: steered(ours()),
+    ALGORITHM_1: steered(of_the_paper("with")),
+    "prior only": Method(prior_only),
+    "guidance only": steered(ours(corrector="guidance")),
+    "pool, equal answers": Method(stored_pool),
+    "pool, equal seconds": Method(fresh_pool),
+    "qLogEI": Method(qlogei),
+    "LinUCB": Method(linucb, is_films),
+    "exhaustive scoring": Method(exhaustive, is_films),
+    "fine-tuning": Method(finetuned, is_image),
+    "algorithm 1 without -f": steered(of_the_paper("without")),
+}
+
+ABLATIONS: dict[str, Method] = {
+    "ours, epsilon_greedy": steered(ours({"policy": "epsilon_greedy"})),
+    "ours, ucb": steered(ours({"policy": "ucb"})),
+    "ours, thompson": steered(ours({"policy": "thompson"})),
+    "ours, fkc": steered(ours(corrector="fkc", integrator="euler_maruyama")),
+    "ours, clipped": steered(ours(corrector="clipped", integrator="euler_maruyama")),
+    "ours, 30 steps": steered(ours(num_steps=30)),
+    "ours, half the evaluations": steered(ours(active_interval=(0.0, 0.4))),
+    "ours, N = 8": steered(ours({"num_particles": 8})),
+    "ours, N = 128": steered(ours({"num_particles": 128})),
+    "ours, cnn": steered(ours({"surrogate": "cnn"}), is_image),
+    "ours, gp": steered(ours({"surrogate": "gp"})),
+}
+"""One part of our default changed; what it is already makes no cells of its own."""
+
+
+def methods_for(task: Task) -> dict[str, Method]:
+    """The methods and ablations of a task."""
+    known = METHODS | ABLATIONS
+    return {name: method for name, method in known.items() if method.tasks(task)}

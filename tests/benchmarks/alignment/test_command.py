@@ -1,0 +1,101 @@
+"""The command: cells are run once, kept, and reported from what is there."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benchmarks.alignment import main as alignment
+from benchmarks.alignment.cache import Cache
+from benchmarks.alignment.cell import Cell, run_cell
+from benchmarks.alignment.grid import cells_of
+from benchmarks.alignment.methods import METHODS, OURS, methods_for
+from benchmarks.alignment.tasks import task_of
+
+CELL = Cell("four-optima", 0.1, 0.0, 0, 0, OURS)
+
+
+def test_a_cell_spends_its_budget_and_is_the_same_again() -> None:
+    once, again = run_cell(CELL), run_cell(CELL)
+
+    assert once["rounds"][-1]["spent"] == 80
+    assert [each["rewards"] for each in once["rounds"]] == [each["rewards"] for each in again["rounds"]]
+    assert (
+        once["rounds"][0]["rewards"] == run_cell(replace(CELL, method="prior only"))["rounds"][0]["rewards"]
+    )
+
+
+def test_flipped_answers_change_what_is_shown_after_the_first_slate() -> None:
+    truthful, flipped = run_cell(CELL), run_cell(replace(CELL, flip=0.2))
+
+    assert truthful["rounds"][0]["rewards"] == flipped["rounds"][0]["rewards"]
+    assert truthful["rounds"][-1]["rewards"] != flipped["rounds"][-1]["rewards"]
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if name != OURS])
+def test_every_other_method_spends_the_same_budget(method: str) -> None:
+    task = "films" if method in ("LinUCB", "exhaustive scoring") else "four-optima"
+    if method not in methods_for(task_of(task)):
+        pytest.skip("only for images, which take half a minute")
+
+    result = run_cell(replace(CELL, task=task, rarity=task_of(task).rarities[0], method=method))
+
+    assert result["rounds"][-1]["spent"] == 80
+    assert all(0.0 <= reward <= 1.0 for each in result["rounds"] for reward in each["rewards"])
+
+
+def test_no_film_is_shown_twice_and_films_that_are_liked_come_to_be_shown() -> None:
+    for method in ("LinUCB", "exhaustive scoring"):
+        result = run_cell(Cell("films", 1e-2, 0.0, 2, 2, method))
+        rewards = [reward for each in result["rounds"] for reward in each["rewards"]]
+
+        assert len(rewards) == 80
+        # 80 random films of such a taste are worth 0.02 on average.
+        assert sum(rewards) / 80 > 0.1
+
+
+def test_the_key_tells_cells_methods_and_their_configs_apart() -> None:
+    keys = {
+        replace(CELL, **changes).key()
+        for changes in ({}, {"flip": 0.1}, {"seed": 1}, {"method": "guidance only"}, {"task": "mixture-64"})
+    }
+
+    assert len(keys) == 5
+
+
+def test_what_is_there_is_not_run_again_and_is_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["--only", "four-optima", "--quick", "--methods", OURS, "--cache", str(tmp_path)]
+    written = tmp_path / "report.json"
+
+    assert alignment.main([*command, "--jobs", "1"]) == 0
+    first = capsys.readouterr()
+    assert alignment.main([*command, "--jobs", "1", "--json", str(written)]) == 0
+    second = capsys.readouterr()
+
+    assert "1 cells, 1 to run" in first.err
+    assert "1 cells, 0 to run" in second.err
+    assert "### four-optima, rarity 0.1" in second.out
+    assert "not enough cells" in second.out
+    report = json.loads(written.read_text())
+    assert [each["method"] for each in report["rows"]["four-optima"]] == [OURS]
+
+
+def test_a_plan_runs_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert alignment.main(["--plan", "--only", "four-optima", "--cache", str(tmp_path)]) == 0
+
+    assert "cells to run" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cell_of_another_version_of_itself_is_not_found(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    (cell,) = cells_of("quick", "held-out", ["four-optima"], [OURS])
+    cache.put(cell, {"rounds": []})
+
+    assert cache.get(cell) == {"rounds": []}
+    assert cache.get(replace(cell, seed=cell.seed + 1)) is None

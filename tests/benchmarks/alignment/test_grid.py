@@ -1,0 +1,52 @@
+"""Which cells a report is made of."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from benchmarks.alignment.grid import NUM_SEEDS, NUM_TASTES, cells_of
+from benchmarks.alignment.methods import METHODS, OURS
+from benchmarks.alignment.tasks import FIRST_HELD_OUT, TASKS, task_of
+
+
+def test_what_targets_are_judged_by_has_thirty_held_out_tastes_and_ten_seeds() -> None:
+    cells = cells_of("thinned", "held-out", ["films"], None)
+
+    of_method = {method: [c for c in cells if c.method == method] for method in METHODS}
+    for method in (OURS, "LinUCB", "exhaustive scoring", "qLogEI"):
+        first = [c for c in of_method[method] if (c.rarity, c.flip) == (task_of("films").rarities[0], 0.0)]
+        assert len({c.taste for c in first}) == NUM_TASTES
+        assert len({c.seed for c in first}) == NUM_SEEDS
+    assert not of_method["fine-tuning"], "there is no image to tune on"
+
+
+def test_development_and_report_share_no_taste() -> None:
+    tastes = {
+        split: {cell.taste for cell in cells_of("full", split, ["four-optima"], [OURS])}
+        for split in ("development", "held-out")
+    }
+
+    assert max(tastes["development"]) < FIRST_HELD_OUT <= min(tastes["held-out"])
+
+
+def test_every_rarity_and_flip_is_there_and_no_cell_twice() -> None:
+    cells = cells_of("thinned", "held-out", ["four-optima"], None)
+
+    assert {cell.rarity for cell in cells} == set(task_of("four-optima").rarities)
+    assert {cell.flip for cell in cells} == {0.0, 0.1, 0.2}
+    assert max(Counter(cells).values()) == 1
+
+
+def test_the_whole_grid_crosses_tastes_with_seeds() -> None:
+    task = task_of("four-optima")
+    cells = cells_of("full", "held-out", ["four-optima"], [OURS])
+
+    assert len(cells) == NUM_TASTES * NUM_SEEDS * len(task.rarities) * 3
+
+
+def test_cells_are_run_pair_by_pair_and_our_own_first() -> None:
+    cells = cells_of("thinned", "held-out", ["four-optima"], None)
+
+    assert cells[0].method == OURS
+    assert [cell.taste for cell in cells] == sorted(cell.taste for cell in cells)
+    assert set(TASKS) == {cell.task for cell in cells_of("quick", "held-out", None, None)}
