@@ -1,8 +1,8 @@
 """Which cells there are: the thinned grid that a report fits in, and the whole.
 
-Thinned: every method on every task's first rarity with truthful answers and with a tenth flipped; the other
-rarities and flips, and the ablations, by fewer methods. Never fewer than thirty pairs of a taste and a seed
-where a target is judged, each taste once and each of ten seeds three times; the whole grid crosses them.
+Thinned: every method on every task's first rarity with truthful answers, by thirty pairs of a taste and a
+seed, each taste once and each of ten seeds three times; the rest by fewer methods and pairs, as the constants
+say. The whole grid crosses tastes, seeds, rarities, flips and methods.
 """
 
 from __future__ import annotations
@@ -19,10 +19,15 @@ Size = Literal["quick", "thinned", "full"]
 
 NUM_TASTES, NUM_SEEDS = 30, 10
 FLIPS = (0.0, 0.1, 0.2)
-ABLATED_PAIRS = 10
-"""Pairs of what is only compared with our default, not judged by a target."""
-LONG_TASKS = ("fashion-binary",)
-"""Their sessions take three times as long."""
+FEWER_PAIRS = 10
+"""Of what no target is judged by: other rarities and flips, ablations, READINGS."""
+READINGS = ("algorithm 1 without -f",)
+LONG = "fashion-binary"
+"""Its sessions take three times as long: of what is not judged it has the next rarity and flip alone, by
+so many pairs, and leaves ablations to `fashion`."""
+PAIRS_OF_LONG = 4
+FEWER_OF_LONG = ("qLogEI", "fine-tuning", "pool, equal seconds")
+"""Measured by FEWER_PAIRS there, too."""
 CORE = (OURS, ALGORITHM_1, "pool, equal answers")
 """What the other rarities and flips are about, in the thinned grid."""
 
@@ -56,11 +61,17 @@ def _of_task(name: str, size: Size, split: Split) -> Iterator[Cell]:
         every = [*METHODS, *ABLATIONS]
         yield from _crossed(name, [first, *rarer], FLIPS, pairs(split, 0, crossed=True), every)
         return
-    fewer = 4 if name in LONG_TASKS else ABLATED_PAIRS
-    yield from _crossed(name, [first], [0.0], pairs(split, NUM_TASTES), list(METHODS))
-    yield from _crossed(name, rarer, [0.0], pairs(split, fewer), CORE)
-    yield from _crossed(name, [first], [0.1, 0.2], pairs(split, fewer), CORE)
-    yield from _crossed(name, [first], [0.0], pairs(split, fewer), list(ABLATIONS))
+    fewer = (*READINGS, *(FEWER_OF_LONG if name == LONG else ()))
+    whole = [method for method in METHODS if method not in fewer]
+    yield from _crossed(name, [first], [0.0], pairs(split, NUM_TASTES), whole)
+    yield from _crossed(name, [first], [0.0], pairs(split, FEWER_PAIRS), fewer)
+    if name == LONG:
+        yield from _crossed(name, rarer[1:2], [0.0], pairs(split, PAIRS_OF_LONG), CORE)
+        yield from _crossed(name, [first], FLIPS[1:2], pairs(split, PAIRS_OF_LONG), CORE)
+        return
+    yield from _crossed(name, rarer, [0.0], pairs(split, FEWER_PAIRS), CORE)
+    yield from _crossed(name, [first], FLIPS[1:], pairs(split, FEWER_PAIRS), CORE)
+    yield from _crossed(name, [first], [0.0], pairs(split, FEWER_PAIRS), list(ABLATIONS))
 
 
 def _crossed(

@@ -6,7 +6,7 @@ from benchmarks.alignment.methods.bayesian import qlogei
 from benchmarks.alignment.methods.catalogue import exhaustive, is_films, linucb
 from benchmarks.alignment.methods.finetuned import finetuned
 from benchmarks.alignment.methods.method import Method
-from benchmarks.alignment.methods.steered import is_image, of_the_paper, ours, steered
+from benchmarks.alignment.methods.steered import has_network, is_image, of_the_paper, ours, steered
 from benchmarks.alignment.methods.unsteered import fresh_pool, prior_only, stored_pool
 from benchmarks.alignment.tasks import Task
 
@@ -18,7 +18,7 @@ ALGORITHM_1 = "algorithm 1"
 
 METHODS: dict[str, Method] = {
     OURS: steered(ours()),
-    ALGORITHM_1: steered(of_the_paper("with")),
+    ALGORITHM_1: steered(of_the_paper("with"), has_network),
     "prior only": Method(prior_only),
     "guidance only": steered(ours(corrector="guidance")),
     "pool, equal answers": Method(stored_pool),
@@ -27,7 +27,7 @@ METHODS: dict[str, Method] = {
     "LinUCB": Method(linucb, is_films),
     "exhaustive scoring": Method(exhaustive, is_films),
     "fine-tuning": Method(finetuned, is_image),
-    "algorithm 1 without -f": steered(of_the_paper("without")),
+    "algorithm 1 without -f": steered(of_the_paper("without"), has_network),
 }
 
 ABLATIONS: dict[str, Method] = {
@@ -38,7 +38,7 @@ ABLATIONS: dict[str, Method] = {
     "ours, clipped": steered(ours(corrector="clipped", integrator="euler_maruyama")),
     "ours, 30 steps": steered(ours(num_steps=30)),
     "ours, half the evaluations": steered(ours(active_interval=(0.0, 0.4))),
-    "ours, N = 8": steered(ours({"num_particles": 8})),
+    "ours, N = 16": steered(ours({"num_particles": 16})),
     "ours, N = 128": steered(ours({"num_particles": 128})),
     "ours, cnn": steered(ours({"surrogate": "cnn"}), is_image),
     "ours, gp": steered(ours({"surrogate": "gp"})),

@@ -21,8 +21,8 @@ from benchmarks.alignment.tasks import Task
 from sampler_service import grids
 from sampler_service.decoding import catalogue_of
 
-NUM_CANDIDATES = 512
-"""Fresh ones, and as many beside the best."""
+NUM_CANDIDATES = 192
+"""Fresh ones, and as many beside the best; each costs a joint posterior of its own, in every pick."""
 NUM_INCUMBENTS = 4
 STEPS = (0.1, 0.3, 0.6)
 """Of candidates beside the best, in standard deviations of the latent space."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import get_args
 
 from alignment import Respond, align
 from alignment.algorithm_1 import Drift, algorithm_1, changed
 from alignment.slates import resolved
-from apa.records.session import SessionConfig
+from apa.records.session import SessionConfig, SurrogateFamily
 from benchmarks.alignment.methods.method import Method, Shown
 from benchmarks.alignment.tasks import Task
 
@@ -52,6 +53,11 @@ def of_the_paper(drift: Drift) -> Configured:
         return changed(config, {"feedback_kind": own.feedback_kind, "surrogate": network})
 
     return configured
+
+
+def has_network(task: Task) -> bool:
+    """Whether there is a network that reads the task's items."""
+    return is_image(task) or "mlp" in get_args(SurrogateFamily)
 
 
 def is_image(task: Task) -> bool:

@@ -19,7 +19,7 @@ from sampler_service.config import SamplerSettings
 STORED = 2048
 """Draws of a stored pool, which a service would have ready: their cost is not counted."""
 POOL_SEED = 77
-DRAWS_FOR_A_STEERED_ONE = 3
+DRAWS_FOR_A_STEERED_ONE = 2
 """Unsteered draws of as many operations as one steered particle, which has a backward pass too. The column of
 operations says how near that came."""
 

@@ -9,17 +9,19 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from apa.priors.base import Prior
 from apa.records.session import FeedbackKindName, SessionConfig
 from benchmarks.alignment.tasks.task import HiddenTaste, Task, best_of, bisect
 from simulation.fashion_classifier import CLASS_NAMES, class_probabilities, load_classifier
-from simulation.fashion_tastes import FOREGROUND
 from trainer_worker.fit import Transport
 from trainer_worker.shelf import PriorShelf
 
 DRAWS_PATH = Path(__file__).parent.parent / "data" / "fashion_draws.npz"
-ATTRIBUTES = ("brightness", "size", "edges", "height")
+ATTRIBUTES = ("brightness", "size", "height over width", "how low it sits")
+FOREGROUND = -0.6
+"""Smoothed pixels above this belong to the item; the background is -1."""
 STEEPNESS = 0.6
 """Standard deviations over which an attribute turns from disliked to liked."""
 BANDWIDTH = 0.15
@@ -122,18 +124,19 @@ class _Judge:
 
 
 def attributes_of(x: Tensor) -> Tensor:
-    """(M, A) of images (M, 1, 28, 28): what ATTRIBUTES names, each of the item's own pixels."""
-    image = x[:, 0]
+    """(M, A) of images (M, 1, 28, 28): what ATTRIBUTES names, each of the item's own pixels.
+
+    Of smoothed images: what grain a sampler leaves must not pass for an attribute.
+    """
+    image = avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)[:, 0]
     own = (image > FOREGROUND).to(x)
     pixels = own.sum(dim=(1, 2)).clamp(min=1.0)
     brightness = (image * own).sum(dim=(1, 2)) / pixels
-    change = (image[:, 1:] - image[:, :-1]).abs().sum(dim=(1, 2)) + (
-        image[:, :, 1:] - image[:, :, :-1]
-    ).abs().sum(dim=(1, 2))
-    rows = (own.sum(dim=2) > 1.0).to(x).sum(dim=1)
-    columns = (own.sum(dim=1) > 1.0).to(x).sum(dim=1)
-    height = (rows.clamp(min=1.0) / columns.clamp(min=1.0)).log()
-    return torch.stack([brightness, pixels / image[0].numel(), change / pixels, height], dim=1)
+    rows = (own.sum(dim=2) > 0.0).to(x).sum(dim=1).clamp(min=1.0)
+    columns = (own.sum(dim=1) > 0.0).to(x).sum(dim=1).clamp(min=1.0)
+    down = torch.arange(image.shape[1]).to(x)[None, :, None]
+    centre = (own * down).sum(dim=(1, 2)) / pixels
+    return torch.stack([brightness, pixels / image[0].numel(), (rows / columns).log(), centre], dim=1)
 
 
 @torch.inference_mode()

@@ -6,6 +6,8 @@ Class probabilities, attributes and denoising errors of the prior's own draws, b
 from __future__ import annotations
 
 import argparse
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import numpy as np
 import torch
@@ -25,23 +27,33 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.alignment.tasks.fashion_draws", description=__doc__
     )
-    parser.add_argument("--draws", type=int, default=20_000)
-    num_draws = parser.parse_args().draws
-    torch.set_num_threads(1)
-    prior, classifier = PriorShelf().get("fashion").prior, load_classifier()
-    config = SamplerSettings.model_construct().sampling()
-    columns: dict[str, list[torch.Tensor]] = {"probabilities": [], "attributes": [], "errors": []}
-    for chunk in range(num_draws // CHUNK):
-        seeded = config.model_copy(update={"seed": FIRST_SEED + chunk})
-        x = sample(prior, None, seeded, num_particles=CHUNK).x
-        columns["probabilities"].append(class_probabilities(classifier, x.clamp(-1.0, 1.0)))
-        columns["attributes"].append(attributes_of(x.clamp(-1.0, 1.0)))
-        if chunk * CHUNK < WITH_ERRORS:
-            columns["errors"].append(denoising_error(prior, x))
-        print(f"{(chunk + 1) * CHUNK} of {num_draws}", flush=True)
+    parser.add_argument("--draws", type=int, default=10_000)
+    parser.add_argument("--jobs", type=int, default=2, help="processes of one thread each")
+    options = parser.parse_args()
+    columns: dict[str, list[torch.Tensor]] = {}
+    with ProcessPoolExecutor(
+        options.jobs, get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
+    ) as pool:
+        for chunk in pool.map(judged, range(options.draws // CHUNK)):
+            for name, column in chunk.items():
+                columns.setdefault(name, []).append(column)
+            print(f"{CHUNK * len(columns['attributes'])} of {options.draws}", flush=True)
     arrays = {name: torch.cat(parts).numpy().astype(np.float16) for name, parts in columns.items()}
     DRAWS_PATH.parent.mkdir(exist_ok=True)
     np.savez_compressed(DRAWS_PATH, allow_pickle=False, **arrays)
+
+
+def judged(chunk: int) -> dict[str, torch.Tensor]:
+    """CHUNK draws: probabilities (CHUNK, 10), attributes (CHUNK, A), of the first ones errors (CHUNK,)."""
+    prior = PriorShelf().get("fashion").prior
+    config = SamplerSettings.model_construct().sampling().model_copy(update={"seed": FIRST_SEED + chunk})
+    x = sample(prior, None, config, num_particles=CHUNK).x
+    clamped = x.clamp(-1.0, 1.0)
+    found = {
+        "probabilities": class_probabilities(load_classifier(), clamped),
+        "attributes": attributes_of(clamped),
+    }
+    return found | ({"errors": denoising_error(prior, x)} if chunk * CHUNK < WITH_ERRORS else {})
 
 
 if __name__ == "__main__":
