@@ -33,6 +33,9 @@ def main(
         Literal["with", "without"],
         typer.Option(help="Of -f: Algorithm 2 has it, Algorithm 1's line has not."),
     ] = "with",
+    update: Annotated[
+        Literal["round", "all"], typer.Option(help="Algorithm 1's network, on the round's answers or on all.")
+    ] = "round",
     budget: Annotated[int, typer.Option(help="B, answers.")] = 80,
     per_round: Annotated[int, typer.Option(help="k.")] = 8,
     particles: Annotated[int, typer.Option(help="N.")] = 32,
@@ -49,7 +52,11 @@ def main(
     """Prints each round: what the slate was truly worth, and what the run says of itself."""
     torch.set_num_threads(1)
     sizes = {"budget": budget, "particles_per_round": per_round, "num_particles": particles}
-    base = algorithm_1(prior, drift=drift) if of_the_paper else SessionConfig(prior=prior, budget=budget)
+    base = (
+        algorithm_1(prior, drift=drift, refit_on=update)
+        if of_the_paper
+        else SessionConfig(prior=prior, budget=budget)
+    )
     named: dict[str, object] = {"surrogate": surrogate, "policy": policy, "feedback_kind": kind}
     sampling = {"corrector": corrector, "integrator": integrator, "beta": beta, "num_steps": steps}
     config = changed(base, named | sizes, sampling)
@@ -74,7 +81,8 @@ def _in_words(config: SessionConfig) -> str:
     sampling = " ".join(
         f"{name}={value}" for name, value in config.sampling.model_dump(exclude_none=True).items()
     )
-    return f"surrogate={config.surrogate} policy={config.policy} {sampling or 'sampling as the service does'}"
+    named = f"surrogate={config.surrogate} policy={config.policy} refit_on={config.refit_on}"
+    return f"{named} {sampling or 'sampling as the service does'}"
 
 
 def _line(done: Round, judge: Taste) -> str:

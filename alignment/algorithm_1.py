@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from apa.records.sampling import SamplingOverrides
-from apa.records.session import SessionConfig
+from apa.records.session import RefitOnName, SessionConfig
 from apa.records.validation import validated
 
 Drift = Literal["with", "without"]
@@ -24,10 +24,15 @@ def algorithm_1(
     num_particles: int = 32,
     *,
     drift: Drift = "with",
+    refit_on: RefitOnName = "round",
     num_steps: int = NUM_STEPS,
     beta: float = BETA,
 ) -> SessionConfig:
-    """CNN at x_t, clipped weights that only rank, epsilon-greedy, Euler-Maruyama from t = 1."""
+    """CNN at x_t, clipped weights that only rank, epsilon-greedy, Euler-Maruyama from t = 1.
+
+    Args:
+        refit_on: the network goes on training on each round's observations, as printed, or is trained on all.
+    """
     return SessionConfig(
         prior=prior,
         budget=budget,
@@ -35,6 +40,7 @@ def algorithm_1(
         num_particles=num_particles,
         surrogate="cnn",
         policy="epsilon_greedy",
+        refit_on=refit_on,
         sampling=SamplingOverrides(
             num_steps=num_steps,
             beta=beta,

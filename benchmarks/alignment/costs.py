@@ -16,7 +16,8 @@ SECONDS: dict[str, float] = {
 }
 """Of one core, of our default."""
 TIMES: dict[str, float] = {
-    "algorithm 1": 1.5,
+    "algorithm 1, all answers": 1.5,
+    "algorithm 1, round's answers": 1.5,
     "algorithm 1 without -f": 1.5,
     "prior only": 0.3,
     "pool, equal answers": 1.5,

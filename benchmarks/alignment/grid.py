@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from benchmarks.alignment.cell import Cell
-from benchmarks.alignment.methods import ABLATIONS, ALGORITHM_1, METHODS, OURS, methods_for
+from benchmarks.alignment.methods import ABLATIONS, ALGORITHM_1, AS_PRINTED, METHODS, OURS, methods_for
 from benchmarks.alignment.tasks import FIRST_HELD_OUT, TASKS, task_of
 
 Split = Literal["development", "held-out"]
@@ -26,7 +26,7 @@ LONG = "fashion-binary"
 """Its sessions take three times as long: of what is not judged it has the next rarity and flip alone, by
 so many pairs, and leaves ablations to `fashion`."""
 PAIRS_OF_LONG = 4
-FEWER_OF_LONG = ("qLogEI", "fine-tuning", "pool, equal seconds")
+FEWER_OF_LONG = (AS_PRINTED, "qLogEI", "fine-tuning", "pool, equal seconds")
 """Measured by FEWER_PAIRS there, too."""
 CORE = (OURS, ALGORITHM_1, "pool, equal answers")
 """What the other rarities and flips are about, in the thinned grid."""

@@ -10,10 +10,12 @@ from alignment import align
 from alignment.algorithm_1 import Drift, algorithm_1, changed
 from alignment.respondent import Respondent
 from apa.errors import InvalidArgument
+from apa.records.session import RefitOnName
 from apa.surrogates import CnnSurrogate
 from tests.apa.priors.networks import small_unet_prior
 
 PRIOR = small_unet_prior()
+_READINGS: tuple[RefitOnName, RefitOnName] = ("round", "all")
 
 
 def _brightness(x: Tensor) -> Tensor:
@@ -64,3 +66,22 @@ def test_a_part_of_it_is_replaced_by_name() -> None:
 def test_what_no_config_has_is_refused() -> None:
     with pytest.raises(InvalidArgument, match="policy"):
         changed(algorithm_1("small"), {"policy": "best"})
+
+
+def test_as_printed_the_network_goes_on_with_the_round_and_in_the_other_reading_it_learns_from_all() -> None:
+    printed, other = (
+        align(
+            PRIOR,
+            Respondent(_brightness, "scalar"),
+            algorithm_1("small", budget=16, num_particles=12, refit_on=on, num_steps=5),
+        ).rounds
+        for on in _READINGS
+    )
+
+    assert torch.equal(printed[1].x, other[1].x)
+    after = [rounds[1].surrogate for rounds in (printed, other)]
+    first = printed[0].surrogate
+    assert isinstance(first, CnnSurrogate)
+    assert all(isinstance(surrogate, CnnSurrogate) for surrogate in after)
+    # Going on keeps the units of the first answers; learning from all takes those of all.
+    assert [surrogate.reward_mean == first.reward_mean for surrogate in after] == [True, False]  # type: ignore[union-attr]

@@ -17,7 +17,7 @@ def test_algorithm_1_prints_a_line_for_each_round_and_what_it_earned() -> None:
 
     assert done.returncode == 0, done.stderr
     told, header, *rounds, last = done.stdout.splitlines()
-    assert "surrogate=cnn policy=epsilon_greedy" in told
+    assert "surrogate=cnn policy=epsilon_greedy refit_on=round" in told
     assert "corrector=clipped integrator=euler_maruyama" in told
     assert header.split()[:2] == ["round", "answers"]
     assert [line.split()[:2] for line in rounds] == [["0", "4"], ["1", "8"], ["2", "12"]]

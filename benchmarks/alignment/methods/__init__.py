@@ -6,19 +6,22 @@ from benchmarks.alignment.methods.bayesian import qlogei
 from benchmarks.alignment.methods.catalogue import exhaustive, is_films, linucb
 from benchmarks.alignment.methods.finetuned import finetuned
 from benchmarks.alignment.methods.method import Method
-from benchmarks.alignment.methods.steered import has_network, is_image, of_the_paper, ours, steered
+from benchmarks.alignment.methods.steered import is_image, of_the_paper, ours, steered
 from benchmarks.alignment.methods.unsteered import fresh_pool, prior_only, stored_pool
 from benchmarks.alignment.tasks import Task
 
-__all__ = ["ABLATIONS", "ALGORITHM_1", "METHODS", "OURS", "Method", "methods_for"]
+__all__ = ["ABLATIONS", "ALGORITHM_1", "AS_PRINTED", "METHODS", "OURS", "Method", "methods_for"]
 
 OURS = "ours"
-ALGORITHM_1 = "algorithm 1"
-"""With -f, as Algorithm 2 prints it."""
+ALGORITHM_1 = "algorithm 1, all answers"
+"""With -f, as Algorithm 2 has it, trained on all answers."""
+AS_PRINTED = "algorithm 1, round's answers"
+"""The same, its network going on from round to round; of vectors no network does."""
 
 METHODS: dict[str, Method] = {
     OURS: steered(ours()),
-    ALGORITHM_1: steered(of_the_paper("with"), has_network),
+    ALGORITHM_1: steered(of_the_paper("with", "all")),
+    AS_PRINTED: steered(of_the_paper("with", "round"), is_image),
     "prior only": Method(prior_only),
     "guidance only": steered(ours(corrector="guidance")),
     "pool, equal answers": Method(stored_pool),
@@ -27,7 +30,7 @@ METHODS: dict[str, Method] = {
     "LinUCB": Method(linucb, is_films),
     "exhaustive scoring": Method(exhaustive, is_films),
     "fine-tuning": Method(finetuned, is_image),
-    "algorithm 1 without -f": steered(of_the_paper("without"), has_network),
+    "algorithm 1 without -f": steered(of_the_paper("without", "all")),
 }
 
 ABLATIONS: dict[str, Method] = {
@@ -41,7 +44,8 @@ ABLATIONS: dict[str, Method] = {
     "ours, N = 16": steered(ours({"num_particles": 16})),
     "ours, N = 128": steered(ours({"num_particles": 128})),
     "ours, cnn": steered(ours({"surrogate": "cnn"}), is_image),
-    "ours, gp": steered(ours({"surrogate": "gp"})),
+    "ours, mlp": steered(ours({"surrogate": "mlp"})),
+    "ours, linear": steered(ours({"surrogate": "linear"})),
 }
 """One part of our default changed; what it is already makes no cells of its own."""
 

@@ -70,7 +70,8 @@ def _next(space: _Space, latents: Tensor, values: Tensor, k: int, generator: tor
     candidates = _candidates(space, latents, values, generator).double()
     with torch.no_grad():
         chosen, _ = optimize_acqf_discrete(improvement, q=k, choices=candidates, unique=True)
-    return chosen.float()
+    found: Tensor = chosen.float()
+    return found
 
 
 def _candidates(space: _Space, latents: Tensor, values: Tensor, generator: torch.Generator) -> Tensor:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import get_args
 
 from alignment import Respond, align
 from alignment.algorithm_1 import Drift, algorithm_1, changed
 from alignment.slates import resolved
-from apa.records.session import SessionConfig, SurrogateFamily
+from apa.records.session import RefitOnName, SessionConfig
 from benchmarks.alignment.methods.method import Method, Shown
 from benchmarks.alignment.tasks import Task
 
@@ -43,21 +42,18 @@ def ours(fields: Mapping[str, object] | None = None, **sampling: object) -> Conf
     return lambda task: changed(task.config, fields or {}, sampling)
 
 
-def of_the_paper(drift: Drift) -> Configured:
+def of_the_paper(drift: Drift, refit_on: RefitOnName) -> Configured:
     """Algorithm 1; its network reads vectors where the items are none of images."""
 
     def configured(task: Task) -> SessionConfig:
         own = task.config
-        config = algorithm_1(own.prior, own.budget, own.particles_per_round, own.num_particles, drift=drift)
+        config = algorithm_1(
+            own.prior, own.budget, own.particles_per_round, own.num_particles, drift=drift, refit_on=refit_on
+        )
         network = "cnn" if is_image(task) else "mlp"
         return changed(config, {"feedback_kind": own.feedback_kind, "surrogate": network})
 
     return configured
-
-
-def has_network(task: Task) -> bool:
-    """Whether there is a network that reads the task's items."""
-    return is_image(task) or "mlp" in get_args(SurrogateFamily)
 
 
 def is_image(task: Task) -> bool:

@@ -108,8 +108,8 @@ def test_answers_are_judged_on_mean_curves_and_only_by_enough_cells() -> None:
     ours = {_cell(OURS, place): _figures([0.1, 0.9, 0.9, 0.9]) for place in range(30)}
     paper = {_cell(ALGORITHM_1, place): _figures([0.1, 0.4, 0.4, 0.4]) for place in range(30)}
 
-    verdict = answers_verdict(ours | paper, "four-optima")
-    few = answers_verdict(dict(list((ours | paper).items())[:40]), "four-optima")
+    verdict = answers_verdict(ours | paper, "four-optima", ALGORITHM_1)
+    few = answers_verdict(dict(list((ours | paper).items())[:40]), "four-optima", ALGORITHM_1)
 
     # The first two slates have 0.5 on average, so that nothing has to be answered before them.
     assert (verdict.met, verdict.found) == (True, "0.00 [0.00, 0.00]")
