@@ -17,6 +17,7 @@ CALL_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5,
 STEP_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 FRESHNESS_BUCKETS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800)
 COUNT_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192)
+REFIT_RESULTS = ("published", "superseded", "unchanged", "gated", "failed", "unavailable")
 RATIO_BUCKETS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
@@ -112,7 +113,7 @@ class TrainerMetrics:
 
     refit_duration_seconds: Histogram
     refits: Counter
-    """By `result`: published, superseded, unchanged, gated, failed, unavailable."""
+    """By `result`, one of REFIT_RESULTS."""
     refits_coalesced: Counter
     refit_batch_sessions: Histogram
     default_answers: Counter
@@ -121,11 +122,15 @@ class TrainerMetrics:
     @classmethod
     def create(cls, registry: CollectorRegistry) -> Self:
         make = _Maker(registry)
+        refits = make.counter("refits_total", "Refits begun.", ["result"])
+        # There from the start: from nothing to the first refusal is no increase that an alert could see.
+        for result in REFIT_RESULTS:
+            refits.labels(result=result)
         return cls(
             refit_duration_seconds=make.histogram(
                 "refit_duration_seconds", "From taking the lease to publishing.", CALL_BUCKETS
             ),
-            refits=make.counter("refits_total", "Refits begun.", ["result"]),
+            refits=refits,
             refits_coalesced=make.counter("refits_coalesced_total", "Refits that another one had covered."),
             refit_batch_sessions=make.histogram(
                 "refit_batch_sessions", "Sessions that were refitted together.", COUNT_BUCKETS
