@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -86,7 +87,10 @@ def test_a_hint_is_enough_and_so_is_a_sweep(redis_url: str, world: TrainerWorld,
 
     wait_until(lambda: not world.due(), 5, "an empty due set")
     _, metrics = worker.get("/metrics")
-    assert 'apa_refits_total{result="published"} 2.0' in metrics
+    published = re.search(r'apa_refits_total\{result="published"\} (\S+)', metrics)
+    assert published is not None
+    # More when a session was found due between two of its answers.
+    assert float(published[1]) >= 2
     assert "apa_sessions_due 0.0" in metrics
     assert worker.stop() == 0
 
