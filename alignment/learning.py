@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import torch
 
-from apa.errors import NumericalError
 from apa.priors.base import Prior
 from apa.records.session import SessionConfig
 from apa.surrogates import load
@@ -38,16 +37,20 @@ class Learner:
         """
         previous = current if self.config.refit_on == "round" else None
         learnt = joined(rounds) if previous is None else rounds[-1]
-        surrogate = fit(
-            self.config.surrogate, self.prior, learnt, self.seed, self.cache, self.transport, previous
-        )
-        blob = surrogate.to_bytes()
+        blob = self.fitted(learnt, previous).to_bytes()
+        fresh = torch.arange(len(learnt)) >= len(learnt) - len(rounds[-1])
+        rival = None if current is None else gate.Rival(current, fresh)
         try:
-            gate.check(blob, self.prior, learnt)
-        except NumericalError as refused:
+            gate.check(blob, self.prior, learnt, rival=rival)
+        except gate.RefusedError as refused:
             logger.warning("the surrogate before it goes on: %s", refused)
             return current
         return load(blob)
+
+    def fitted(self, learnt: Observations, previous: Surrogate | None) -> Surrogate:
+        """Before the gate."""
+        family, seed = self.config.surrogate, self.seed
+        return fit(family, self.prior, learnt, seed, self.cache, self.transport, previous)
 
 
 def joined(parts: Sequence[Observations]) -> Observations:

@@ -34,12 +34,14 @@ def interval(
     A statistic may be NaN (e.g. never reached); its interval is over the repeats where it is not.
     """
     generator = np.random.default_rng(0)
-    rows_of = [np.flatnonzero(np.array(tastes) == taste) for taste in dict.fromkeys(tastes)]
-    drawn = []
-    for _ in range(repeats):
-        chosen = generator.integers(len(rows_of), size=len(rows_of))
-        rows = [generator.choice(rows_of[taste], len(rows_of[taste])) for taste in chosen]
-        drawn.append(statistic(values[np.concatenate(rows)]))
-    kept = np.array(drawn)[~np.isnan(drawn)]
+    order = np.argsort(np.array(tastes), kind="stable")
+    _, first, count = np.unique(np.array(tastes)[order], return_index=True, return_counts=True)
+    drawn = np.empty(repeats)
+    for repeat in range(repeats):
+        chosen = generator.integers(len(first), size=len(first))
+        starts, counts = np.repeat(first[chosen], count[chosen]), np.repeat(count[chosen], count[chosen])
+        rows = starts + (generator.random(len(starts)) * counts).astype(np.int64)
+        drawn[repeat] = statistic(values[order[rows]])
+    kept = drawn[~np.isnan(drawn)]
     low, high = np.quantile(kept, [0.025, 0.975]) if len(kept) else (np.nan, np.nan)
     return Interval(statistic(values), float(low), float(high))
