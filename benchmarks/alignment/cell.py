@@ -61,6 +61,7 @@ def run_cell(cell: Cell, count_operations: bool = False) -> dict[str, Any]:
         task, taste, Respondent(taste.reward, task.config.feedback_kind, cell.flip, cell.seed)
     )
     method = methods_for(task)[cell.method]
+    method.prepare(task)
     with torch.no_grad():
         if not count_operations:
             recorder.begin()

@@ -17,10 +17,12 @@ SECONDS: dict[str, float] = {
 """Of one core, of our default."""
 TIMES: dict[str, float] = {
     "algorithm 1, all answers": 1.5,
-    "algorithm 1, round's answers": 1.5,
+    "algorithm 1, round's answers": 1.3,
     "algorithm 1 without -f": 1.5,
     "prior only": 0.3,
     "pool, equal answers": 1.5,
+    "qLogEI": 1.5,
+    "fine-tuning": 3.3,
     "ours, 30 steps": 2.0,
     "ours, N = 16": 0.6,
     "ours, N = 128": 4.0,

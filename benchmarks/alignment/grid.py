@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from benchmarks.alignment.cell import Cell
-from benchmarks.alignment.methods import ABLATIONS, ALGORITHM_1, AS_PRINTED, METHODS, OURS, methods_for
+from benchmarks.alignment.methods import ABLATIONS, ALGORITHM_1, METHODS, OURS, methods_for
 from benchmarks.alignment.tasks import FIRST_HELD_OUT, TASKS, task_of
 
 Split = Literal["development", "held-out"]
@@ -20,15 +20,16 @@ Size = Literal["quick", "thinned", "full"]
 NUM_TASTES, NUM_SEEDS = 30, 10
 FLIPS = (0.0, 0.1, 0.2)
 FEWER_PAIRS = 10
-"""Of what no target is judged by: other rarities and flips, ablations, READINGS."""
-READINGS = ("algorithm 1 without -f",)
+"""Of other rarities and flips, of ablations, and of the methods in FEWER."""
+FEWER = ("algorithm 1 without -f", "fine-tuning")
 LONG = "fashion-binary"
-"""Its sessions take three times as long: of what is not judged it has the next rarity and flip alone, by
-so many pairs, and leaves ablations to `fashion`."""
+"""Its sessions take three times as long: there only JUDGED has all pairs, the other rarities and flips are
+one of each by PAIRS_OF_LONG, and ablations are left to `fashion`."""
+JUDGED = (OURS, ALGORITHM_1, "prior only")
 PAIRS_OF_LONG = 4
-FEWER_OF_LONG = (AS_PRINTED, "qLogEI", "fine-tuning", "pool, equal seconds")
-"""Measured by FEWER_PAIRS there, too."""
-CORE = (OURS, ALGORITHM_1, "pool, equal answers")
+SLOW_ABLATIONS = ("ours, 30 steps", "ours, N = 128")
+"""Of the whole grid only."""
+CORE = (OURS, ALGORITHM_1)
 """What the other rarities and flips are about, in the thinned grid."""
 
 
@@ -61,17 +62,20 @@ def _of_task(name: str, size: Size, split: Split) -> Iterator[Cell]:
         every = [*METHODS, *ABLATIONS]
         yield from _crossed(name, [first, *rarer], FLIPS, pairs(split, 0, crossed=True), every)
         return
-    fewer = (*READINGS, *(FEWER_OF_LONG if name == LONG else ()))
-    whole = [method for method in METHODS if method not in fewer]
-    yield from _crossed(name, [first], [0.0], pairs(split, NUM_TASTES), whole)
-    yield from _crossed(name, [first], [0.0], pairs(split, FEWER_PAIRS), fewer)
     if name == LONG:
+        others = [method for method in METHODS if method not in (*JUDGED, *FEWER)]
+        yield from _crossed(name, [first], [0.0], pairs(split, NUM_TASTES), JUDGED)
+        yield from _crossed(name, [first], [0.0], pairs(split, FEWER_PAIRS), others)
+        yield from _crossed(name, [first], [0.0], pairs(split, PAIRS_OF_LONG), FEWER)
         yield from _crossed(name, rarer[1:2], [0.0], pairs(split, PAIRS_OF_LONG), CORE)
         yield from _crossed(name, [first], FLIPS[1:2], pairs(split, PAIRS_OF_LONG), CORE)
         return
+    whole = [method for method in METHODS if method not in FEWER]
+    ablations = [method for method in ABLATIONS if method not in SLOW_ABLATIONS]
+    yield from _crossed(name, [first], [0.0], pairs(split, NUM_TASTES), whole)
+    yield from _crossed(name, [first], [0.0], pairs(split, FEWER_PAIRS), [*FEWER, *ablations])
     yield from _crossed(name, rarer, [0.0], pairs(split, FEWER_PAIRS), CORE)
     yield from _crossed(name, [first], FLIPS[1:], pairs(split, FEWER_PAIRS), CORE)
-    yield from _crossed(name, [first], [0.0], pairs(split, FEWER_PAIRS), list(ABLATIONS))
 
 
 def _crossed(

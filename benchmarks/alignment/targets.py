@@ -77,19 +77,22 @@ def area_verdict(results: Results) -> Verdict:
 
 
 def _best_other(results: Results, task: str) -> tuple[str, Interval, float] | None:
+    """The method that comes nearest to ours or furthest beyond it, on the pairs that both have."""
     place = (task, task_of(task).rarities[0], 0.0)
-    areas = {
-        method: float(np.mean([figures.area for figures in cells.values()]))
-        for method in METHODS
-        if len(cells := at(results, place, method)) >= FEWEST_PAIRS
-    }
-    others = {method: area for method, area in areas.items() if method != OURS}
-    if OURS not in areas or ALGORITHM_1 not in others:
+    ours = at(results, place, OURS)
+    if len(ours) < FEWEST_PAIRS or len(at(results, place, ALGORITHM_1)) < FEWEST_PAIRS:
         return None
-    best = max(others, key=lambda method: others[method])
+    ratios = {}
+    for method in METHODS:
+        theirs = at(results, place, method)
+        both = [pair for pair in ours if pair in theirs]
+        if method != OURS and len(both) >= NUM_SEEDS:
+            area = float(np.mean([theirs[pair].area for pair in both]))
+            ratios[method] = float(np.mean([ours[pair].area for pair in both])) / max(area, 1e-9)
+    best = min(ratios, key=lambda method: ratios[method])
     gap = ahead(results, place, OURS, best)
     assert gap is not None, "both have cells of the same pairs"
-    return best, gap, areas[OURS] / max(others[best], 1e-9)
+    return best, gap, ratios[best]
 
 
 def modes_verdict(results: Results, task: str) -> Verdict:

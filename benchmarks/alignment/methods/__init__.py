@@ -7,7 +7,7 @@ from benchmarks.alignment.methods.catalogue import exhaustive, is_films, linucb
 from benchmarks.alignment.methods.finetuned import finetuned
 from benchmarks.alignment.methods.method import Method
 from benchmarks.alignment.methods.steered import is_image, of_the_paper, ours, steered
-from benchmarks.alignment.methods.unsteered import fresh_pool, prior_only, stored_pool
+from benchmarks.alignment.methods.unsteered import draw_pool, fresh_pool, prior_only, stored_pool
 from benchmarks.alignment.tasks import Task
 
 __all__ = ["ABLATIONS", "ALGORITHM_1", "AS_PRINTED", "METHODS", "OURS", "Method", "methods_for"]
@@ -24,7 +24,7 @@ METHODS: dict[str, Method] = {
     AS_PRINTED: steered(of_the_paper("with", "round"), is_image),
     "prior only": Method(prior_only),
     "guidance only": steered(ours(corrector="guidance")),
-    "pool, equal answers": Method(stored_pool),
+    "pool, equal answers": Method(stored_pool, prepare=draw_pool),
     "pool, equal seconds": Method(fresh_pool),
     "qLogEI": Method(qlogei),
     "LinUCB": Method(linucb, is_films),

@@ -29,11 +29,13 @@ class Method:
     Attributes:
         tasks: whether it is for a task.
         describe: what its result depends on beside the task.
+        prepare: what a service would have ready before its first user, and no cell is charged for.
     """
 
     run: Run
     tasks: Callable[[Task], bool] = lambda _: True
     describe: Callable[[Task], dict[str, object]] = field(default=lambda _: {})
+    prepare: Callable[[Task], None] = field(default=lambda _: None)
 
 
 Propose = Callable[[Observations | None, int, int], Tensor]

@@ -16,7 +16,7 @@ from sampler_service import Population, sample
 from sampler_service.calls import Job
 from sampler_service.config import SamplerSettings
 
-STORED = 2048
+STORED = 1024
 """Draws of a stored pool, which a service would have ready: their cost is not counted."""
 POOL_SEED = 77
 DRAWS_FOR_A_STEERED_ONE = 2
@@ -85,6 +85,11 @@ class _Stored:
         kept = torch.ones(len(self._left), dtype=torch.bool)
         kept[[item.population_index for item in done.slate.items]] = False
         self._left = self._left[kept]
+
+
+def draw_pool(task: Task) -> None:
+    """Has the stored draws ready, once in a process."""
+    _pool_of(task.name)
 
 
 @cache

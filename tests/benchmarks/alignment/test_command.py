@@ -99,3 +99,13 @@ def test_a_cell_of_another_version_of_itself_is_not_found(tmp_path: Path) -> Non
 
     assert cache.get(cell) == {"rounds": []}
     assert cache.get(replace(cell, seed=cell.seed + 1)) is None
+
+
+def test_operations_are_counted_and_a_fresh_pool_takes_fewer_than_twice_those_of_steering() -> None:
+    counted = {
+        method: run_cell(Cell("films", 1e-2, 0.0, 2, 2, method), count_operations=True)["operations"]
+        for method in (OURS, "pool, equal seconds", "prior only")
+    }
+
+    assert 0 < counted["prior only"] < counted["pool, equal seconds"] < 2 * counted[OURS]
+    assert counted[OURS] < 2 * counted["pool, equal seconds"]

@@ -13,6 +13,7 @@ from benchmarks.alignment.cell import Cell
 from benchmarks.alignment.figures import Figures, answers_to, figures_of
 from benchmarks.alignment.methods import ALGORITHM_1, OURS
 from benchmarks.alignment.targets import NOT_ENOUGH, answers_verdict, area_verdict, interval_verdict
+from benchmarks.alignment.tasks import TASKS, task_of
 
 
 def _result(
@@ -27,8 +28,11 @@ def _result(
     return {"rounds": rounds, "num_modes": num_modes, "attainable": 0.8}
 
 
-def _cell(method: str, place: int, task: str = "four-optima") -> Cell:
-    return Cell(task, 0.1, 0.0, 1000 + place, place % 10, method)
+def _cell(method: str, place: int, task: str = "four-optima", rarity: float = 0.1) -> Cell:
+    return Cell(task, rarity, 0.0, 1000 + place, place % 10, method)
+
+
+_FIRST = [(task, task_of(task).rarities[0]) for task in TASKS]
 
 
 def _figures(curve: list[float]) -> Figures:
@@ -120,6 +124,30 @@ def test_without_every_task_the_area_is_not_judged() -> None:
     results = {_cell(OURS, place): _figures([0.5]) for place in range(30)}
 
     assert area_verdict(results).found == NOT_ENOUGH
+
+
+def test_the_area_is_judged_against_whoever_comes_nearest_on_the_same_pairs() -> None:
+    results = {
+        _cell(OURS, place, task, first): _figures([0.5]) for task, first in _FIRST for place in range(30)
+    }
+    results |= {
+        _cell(ALGORITHM_1, place, task, first): _figures([0.2])
+        for task, first in _FIRST
+        for place in range(30)
+    }
+    near = {
+        _cell("qLogEI", place, task, first): _figures([0.51]) for task, first in _FIRST for place in range(10)
+    }
+    far = {
+        _cell("qLogEI", place, task, first): _figures([0.6])
+        for task, first in _FIRST[:1]
+        for place in range(10)
+    }
+
+    assert area_verdict(results).met is True
+    assert area_verdict(results | near).met is False, "nowhere above"
+    assert "0.83 of qLogEI" in area_verdict(results | far).found
+    assert area_verdict(results | far).met is False, "below 0.95 of it in one"
 
 
 def test_half_the_evaluations_may_lose_a_fiftieth() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from benchmarks.alignment.grid import NUM_SEEDS, NUM_TASTES, cells_of
-from benchmarks.alignment.methods import METHODS, OURS
+from benchmarks.alignment.methods import ALGORITHM_1, METHODS, OURS
 from benchmarks.alignment.tasks import FIRST_HELD_OUT, TASKS, task_of
 
 
@@ -13,7 +13,7 @@ def test_what_targets_are_judged_by_has_thirty_held_out_tastes_and_ten_seeds() -
     cells = cells_of("thinned", "held-out", ["films"], None)
 
     of_method = {method: [c for c in cells if c.method == method] for method in METHODS}
-    for method in (OURS, "LinUCB", "exhaustive scoring", "qLogEI"):
+    for method in (OURS, ALGORITHM_1, "LinUCB", "exhaustive scoring", "qLogEI"):
         first = [c for c in of_method[method] if (c.rarity, c.flip) == (task_of("films").rarities[0], 0.0)]
         assert len({c.taste for c in first}) == NUM_TASTES
         assert len({c.seed for c in first}) == NUM_SEEDS
@@ -50,3 +50,11 @@ def test_cells_are_run_pair_by_pair_and_our_own_first() -> None:
     assert cells[0].method == OURS
     assert [cell.taste for cell in cells] == sorted(cell.taste for cell in cells)
     assert set(TASKS) == {cell.task for cell in cells_of("quick", "held-out", None, None)}
+
+
+def test_the_long_task_has_all_pairs_of_what_is_judged_there() -> None:
+    cells = cells_of("thinned", "held-out", ["fashion-binary"], [OURS, ALGORITHM_1])
+
+    first = [cell for cell in cells if (cell.rarity, cell.flip) == (0.4, 0.0)]
+    assert len(first) == 2 * NUM_TASTES
+    assert len(cells) > len(first), "another rarity, and flipped answers"
