@@ -94,7 +94,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--methods", nargs="+", choices=known, metavar="METHOD", help=", ".join(known))
     parser.add_argument("--split", choices=("development", "held-out"), default="held-out")
     sizes = parser.add_mutually_exclusive_group()
-    sizes.add_argument("--quick", action="store_true", help="one pair, three methods: under a minute a task")
+    sizes.add_argument(
+        "--quick", action="store_true", help="one pair, two methods, no long task: under a minute"
+    )
     sizes.add_argument(
         "--full", action="store_true", help="every taste with every seed, rarity, flip and method"
     )
