@@ -6,7 +6,7 @@ import numpy as np
 
 from apa.records.feedback import Feedback, ScalarAnswer
 from apa.records.particle import Particle
-from apa.records.session import Session, SessionConfig
+from apa.records.session import USUAL_SURROGATE, Session, SessionConfig, SurrogateFamily
 from apa.records.slate import Slate, SlateItem
 from apa.store.connection import Client
 from apa.store.sessions import SessionStore
@@ -16,20 +16,25 @@ PRIOR, DATA_DIM = "films", 48
 LIFETIME_S = 3600.0
 
 
-def create(client: Client, count: int, answers: int) -> list[list[Feedback]]:
+def create(
+    client: Client, count: int, answers: int, surrogate: SurrogateFamily = USUAL_SURROGATE
+) -> list[list[Feedback]]:
     """Sessions that were each shown so many items, and their answers to them; nothing is recorded yet."""
-    sessions, slates = SessionStore(client), SlateStore(client)
-    return [_one(sessions, slates, f"s{number}", answers, number) for number in range(count)]
-
-
-def _one(sessions: SessionStore, slates: SlateStore, name: str, answers: int, seed: int) -> list[Feedback]:
     config = SessionConfig(
         prior=PRIOR,
-        surrogate="linear",
+        surrogate=surrogate,
         budget=answers,
         num_particles=max(32, answers),
         particles_per_round=answers,
     )
+    sessions, slates = SessionStore(client), SlateStore(client)
+    return [_one(sessions, slates, f"s{number}", config, number) for number in range(count)]
+
+
+def _one(
+    sessions: SessionStore, slates: SlateStore, name: str, config: SessionConfig, seed: int
+) -> list[Feedback]:
+    answers = config.budget
     sessions.create(Session(session_id=name, config=config, created_at=0.0))
     slates.reserve(name, "request", "slate", answers, LIFETIME_S)
     ids = [f"p{number}" for number in range(answers)]

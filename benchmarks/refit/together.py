@@ -52,7 +52,7 @@ def _refits(shelf: PriorShelf, repeats: int) -> list[float]:
     with tempfile.TemporaryDirectory() as folder, redis_in(Path(folder)) as url:
         client, cache = connect(url), FeatureCache()
         tools = Tools(Stores.at(url), shelf, cache, TrainerMetrics.create(CollectorRegistry()), 600.0)
-        given = people.create(client, HEADS, KNOWN + 2 * repeats + 2)
+        given = people.create(client, HEADS, KNOWN + 2 * repeats + 2, "linear")
         number, ledger = count(KNOWN), FeedbackLedger(client)
         ledger.record_many([answer for answers in given for answer in answers[:KNOWN]])
         _know_features(client, cache, shelf.get(people.PRIOR), given)
