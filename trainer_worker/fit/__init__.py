@@ -91,8 +91,9 @@ def check(prior: Prior, observations: Observations) -> None:
             expected=f"(M, {', '.join(map(str, prior.data_shape))}), A >= 1 rows and values (A,)",
             found=f"x {tuple(x.shape)}, {len(rows)} rows, values {tuple(values.shape)}",
         )
-    if not all(0 <= row < len(x) for named in rows for row in named):
-        found = f"rows {min(map(min, rows))} to {max(map(max, rows))}"
+    named = [row for answer in rows for row in answer]
+    if named and not 0 <= min(named) <= max(named) < len(x):
+        found = f"rows {min(named)} to {max(named)}"
         raise InvalidArgument("no such item", field="rows", expected=f"0 to {len(x) - 1}", found=found)
     for name, tensor in (("x", x), ("values", values)):
         if not bool(torch.isfinite(tensor).all()):
