@@ -7,14 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from apa.priors.base import Prior
-from apa.records.session import SessionConfig
-from apa.surrogates import load
-from apa.surrogates.base import Surrogate
+from apa.records.session import RefitQuality, SessionConfig
+from apa.surrogates import Joint, Surrogate, load
 from trainer_worker import gate
 from trainer_worker.fit import FeatureCache, Transport, fit
+from trainer_worker.fit.together import reads_features
+from trainer_worker.foreseen import foreseen
 from trainer_worker.observations import Observations
+from trainer_worker.quality import refit_quality
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +54,30 @@ class Learner:
         """Before the gate."""
         family, seed = self.config.surrogate, self.seed
         return fit(family, self.prior, learnt, seed, self.cache, self.transport, previous)
+
+    def look_back(
+        self,
+        rounds: Sequence[Observations],
+        current: Surrogate | None,
+        before: Sequence[RefitQuality],
+    ) -> RefitQuality | None:
+        """How well the current surrogate had foreseen the answers of the last round; None without one.
+
+        Args:
+            before: the qualities of earlier rounds, newest first.
+        """
+        if current is None:
+            return None
+        so_far = joined(rounds)
+        unseen = torch.arange(len(so_far)) >= len(so_far) - len(rounds[-1])
+        return refit_quality(foreseen(current, self._joint(current, so_far.x), so_far, unseen), before)
+
+    def _joint(self, surrogate: Surrogate, x: Tensor) -> Joint:
+        if not reads_features(self.config.surrogate, self.prior, self.transport):
+            return surrogate.joint(self.prior, x)
+        features = self.cache(self.prior, x, self.seed, self.transport is None)
+        known = surrogate.joint_features(features.clean)
+        return surrogate.joint(self.prior, x) if known is None else known
 
 
 def joined(parts: Sequence[Observations]) -> Observations:

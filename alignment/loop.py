@@ -18,7 +18,7 @@ from alignment.slates import Draw, show, steered
 from apa.errors import InvalidArgument
 from apa.priors.base import Prior
 from apa.records.asking import answers_to
-from apa.records.session import SessionConfig
+from apa.records.session import RefitQuality, SessionConfig
 from apa.records.slate import Slate
 from apa.surrogates.base import Surrogate
 from sampler_service.population import Population
@@ -41,6 +41,7 @@ class Round:
         answers: about rows of x.
         spent: answers of the budget, this round's included.
         surrogate: learnt from all answers up to this round's.
+        quality: how well the surrogate before had foreseen this round's answers; None without one.
     """
 
     index: int
@@ -50,6 +51,7 @@ class Round:
     answers: Observations
     spent: int
     surrogate: Surrogate | None
+    quality: RefitQuality | None = None
 
 
 @dataclass(frozen=True)
@@ -97,15 +99,23 @@ def align(
     spent, surrogate, shown_before = 0, None, set[str]()
     while spent < config.budget:
         asked = min(answers_to(config, config.particles_per_round), config.budget - spent)
-        made = show(prior, surrogate, config, len(rounds), asked, draw_seed(generator), shown_before, draw)
+        factor = 1.0 if not rounds or rounds[-1].quality is None else rounds[-1].quality.beta_factor
+        made = show(
+            prior, surrogate, config, len(rounds), asked, draw_seed(generator), shown_before, draw, factor
+        )
         if len(made.x) == 0:
             # A catalogue of which everything was shown.
             break
         answers = _checked(respond(made.x, asked), made.x, config, asked)
         spent += cost(answers)
-        surrogate = learner.learn([*(each.answers for each in rounds), answers], surrogate)
+        so_far = [*(each.answers for each in rounds), answers]
+        before = [each.quality for each in reversed(rounds) if each.quality is not None]
+        quality = learner.look_back(so_far, surrogate, before)
+        surrogate = learner.learn(so_far, surrogate)
         shown_before |= made.item_ids
-        rounds.append(Round(len(rounds), made.slate, made.x, made.population, answers, spent, surrogate))
+        rounds.append(
+            Round(len(rounds), made.slate, made.x, made.population, answers, spent, surrogate, quality)
+        )
         on_round(rounds[-1])
     return History(tuple(rounds))
 

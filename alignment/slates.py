@@ -55,6 +55,7 @@ def show(
     seed: int,
     shown_before: Collection[str] = (),
     draw: Draw = steered,
+    beta_factor: float = 1.0,
 ) -> Shown:
     """The slate of one round: steered by the surrogate, or the prior's own draws without one.
 
@@ -62,8 +63,9 @@ def show(
         asked: answers that the slate asks for.
         shown_before: ids of catalogue items that are not shown again.
         draw: where the population comes from.
+        beta_factor: of the surrogate, see `RefitQuality`.
     """
-    job = _job(prior, surrogate, config, round_index, asked, seed)
+    job = _job(prior, surrogate, config, round_index, asked, seed, beta_factor)
     population = draw(job)
     made = make_slate(job, population, shown_before, math.inf, AtOnce())
     items = [torch.from_numpy(particle.x) for particle in made.particles]
@@ -79,7 +81,13 @@ def resolved(prior: Prior, config: SessionConfig) -> SamplingConfig:
 
 
 def _job(
-    prior: Prior, surrogate: Surrogate | None, config: SessionConfig, round_index: int, asked: int, seed: int
+    prior: Prior,
+    surrogate: Surrogate | None,
+    config: SessionConfig,
+    round_index: int,
+    asked: int,
+    seed: int,
+    beta_factor: float = 1.0,
 ) -> Job:
     session = Session(session_id=SESSION_ID, config=config, created_at=0.0)
     call = SampleCall(
@@ -101,7 +109,7 @@ def _job(
         reservation=Reservation(SESSION_ID, call.request_id, asked, round_index),
         surrogate=surrogate,
         version=None,
-        config=resolve_config(call, session, settings, prior),
+        config=resolve_config(call, session, settings, prior, beta_factor),
         num_particles=config.num_particles,
     )
     # A cold start shows draws of the prior as they come.

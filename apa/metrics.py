@@ -13,10 +13,13 @@ from typing import Self
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from apa.records.session import RefitQuality
+
 CALL_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 50, 100)
 STEP_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 FRESHNESS_BUCKETS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800)
 COUNT_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192)
+GAP_BUCKETS = (-2, -1, -0.5, -0.25, -0.1, 0, 0.1, 0.25, 0.5, 1, 2, 4)
 REFIT_RESULTS = ("published", "superseded", "unchanged", "gated", "failed", "unavailable")
 RATIO_BUCKETS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
@@ -118,6 +121,18 @@ class TrainerMetrics:
     refit_batch_sessions: Histogram
     default_answers: Counter
     sessions_due: Gauge
+    refit_gap: Histogram
+    refit_coverage: Histogram
+    refits_tempered: Counter
+
+    def observe_quality(self, quality: RefitQuality | None) -> None:
+        """How well answers had been foreseen, where there were any to foresee."""
+        if quality is None or quality.num_answers == 0:
+            return
+        self.refit_gap.observe(quality.gap)
+        self.refit_coverage.observe(quality.coverage)
+        if quality.beta_factor < 1.0:
+            self.refits_tempered.inc()
 
     @classmethod
     def create(cls, registry: CollectorRegistry) -> Self:
@@ -139,6 +154,17 @@ class TrainerMetrics:
                 "default_answers_total", "Default rewards given after a slate's wait."
             ),
             sessions_due=make.gauge("sessions_due", "Sessions that wait for a refit."),
+            refit_gap=make.histogram(
+                "refit_gap",
+                "Mean of predicted less true reward of what was shown, in standard deviations of the reward.",
+                GAP_BUCKETS,
+            ),
+            refit_coverage=make.histogram(
+                "refit_coverage", "Share of answers inside their 90% predictive intervals.", RATIO_BUCKETS
+            ),
+            refits_tempered=make.counter(
+                "refits_tempered_total", "Refits whose runs steer less, as what was shown was overrated."
+            ),
         )
 
 

@@ -18,6 +18,9 @@ from sampler_service.config import SamplerSettings
 from sampler_service.correctors import CORRECTORS
 from sampler_service.grids import start_time
 
+PAPERS_OWN = ("clipped", "clipped_without_drift")
+"""Correctors that are there to reproduce the paper."""
+
 
 @dataclass(frozen=True)
 class SampleCall:
@@ -95,14 +98,25 @@ def check_target(call: SampleCall) -> None:
 
 
 def resolve_config(
-    call: SampleCall, session: Session | None, settings: SamplerSettings, prior: Prior
+    call: SampleCall,
+    session: Session | None,
+    settings: SamplerSettings,
+    prior: Prior,
+    beta_factor: float = 1.0,
 ) -> SamplingConfig:
-    """The service's defaults, then the session's options, then the call's; the seed is drawn if not given."""
+    """The service's defaults, then the session's options, then the call's; the seed is drawn if not given.
+
+    Args:
+        beta_factor: of the surrogate. A session's beta is a default too; one that the call names is obeyed,
+            and so is the paper's form, which knows no such thing.
+    """
     begin = start_time(prior.schedule, settings.t_start)
     config = settings.sampling().model_copy(update={"t_start": begin})
     if session is not None:
         config = config.merged(session.config.sampling)
     config = _with_fitting_integrator(config.merged(call.sampling), call, session)
+    if call.sampling.beta is None and config.corrector not in PAPERS_OWN:
+        config = config.model_copy(update={"beta": config.beta * beta_factor})
     if config.num_steps > settings.max_steps:
         raise InvalidArgument(
             "too many steps",

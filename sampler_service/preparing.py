@@ -76,10 +76,11 @@ class Preparing:
     def _of_session(self, call: SampleCall) -> Job:
         session = self.stores.sessions.get(call.session_id)
         prior = self.priors.get(session.config.prior)
-        config = resolve_config(call, session, self.settings, prior)
-        num_particles = self._num_particles(call, session, prior)
         steering = self.stores.surrogates.steering(session.session_id)
         version = None if steering is None else steering.version
+        beta_factor = 1.0 if version is None else version.beta_factor
+        config = resolve_config(call, session, self.settings, prior, beta_factor)
+        num_particles = self._num_particles(call, session, prior)
         surrogate = None if steering is None else self._surrogate(session, prior, steering)
         reservation = self._reserve(call, session)
         job = Job(call, prior, session, reservation, surrogate, version, config, num_particles)

@@ -8,6 +8,7 @@ from statistics import fmean
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from apa.errors import DataLoss
 from apa.records.feedback import Answer, Feedback
@@ -67,6 +68,25 @@ def dataset(
         tuple(rows for rows, _ in said),
         torch.tensor([value for _, value in said], dtype=torch.float64),
     )
+
+
+def unseen(observations: Observations, answers: Sequence[Feedback], num_seen: int) -> Tensor:
+    """(A,), bool: which observations say what was not known after the first `num_seen` answers.
+
+    Of an item that had been answered about before, whoever did, no reward and no like is news.
+
+    Args:
+        observations: the dataset of the answers.
+    """
+    before = answers[:num_seen]
+    if observations.kind in ("scalar", "binary"):
+        known = {name for one in before for name in one.answer.particle_ids}
+        names = particle_ids(answers)
+        new = [names[rows[0]] not in known for rows in observations.rows]
+    else:
+        subjects = {one.subject for one in before}
+        new = [one.subject not in subjects for one in current(answers)]
+    return torch.tensor(new, dtype=torch.bool)
 
 
 _Said = tuple[tuple[int, ...], float]

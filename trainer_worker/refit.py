@@ -22,13 +22,14 @@ from apa.metrics import TrainerMetrics
 from apa.priors.base import Prior
 from apa.records.feedback import Event, Feedback
 from apa.records.particle import Particle
-from apa.records.session import RefitFailure, Session, SurrogateVersion
+from apa.records.session import RefitFailure, RefitQuality, Session, SurrogateVersion
 from apa.store.due import Lease
 from apa.surrogates import Surrogate, load, version_of
 from trainer_worker import gate
 from trainer_worker.dataset import dataset, particle_ids
 from trainer_worker.fit import FeatureCache
 from trainer_worker.fit.together import Problem, encoded, fit_together, reads_features
+from trainer_worker.hindsight import Past, qualities
 from trainer_worker.observations import Observations
 from trainer_worker.outcomes import each
 from trainer_worker.shelf import PriorShelf, Shelved
@@ -65,6 +66,7 @@ class Case:
     Attributes:
         current: what is published; None before the first.
         rival: the surrogate of that; None where it is damaged or of another version of the prior.
+        quality: how well it had foreseen the answers since; None where nothing is published.
     """
 
     session: Session
@@ -72,6 +74,7 @@ class Case:
     events: Sequence[Event]
     current: SurrogateVersion | None
     rival: Surrogate | None = None
+    quality: RefitQuality | None = None
 
     @property
     def session_id(self) -> str:
@@ -85,8 +88,13 @@ class Case:
     @property
     def answers(self) -> list[Feedback]:
         """What is learnt from: all answers, or those that `previous` has not seen."""
-        seen = 0 if self.previous is None else self.num_trained
-        return [event.feedback for event in self.events[seen:]]
+        left_out = 0 if self.previous is None else self.num_trained
+        return [event.feedback for event in self.events[left_out:]]
+
+    @property
+    def num_seen(self) -> int:
+        """How many of `answers`, from the first on, the published surrogate has learnt from."""
+        return self.num_trained if self.previous is None else 0
 
     @property
     def num_trained(self) -> int:
@@ -116,6 +124,7 @@ class Case:
             trained_events=len(self.events),
             published_at=now,
             newest_answer_at=max(event.recorded_at for event in self.events),
+            quality=self.quality,
         )
 
 
@@ -200,10 +209,21 @@ class _Batch:
         cases, problems = self._sound(cases, each(pairs, lambda pair: _problem(*pair, prior.data_shape)))
         if reads_features(family, prior, transport):
             problems = encoded(prior, problems, self._tools.cache, with_noise=transport is None)
+        cases = self._looked_back(cases, problems, prior)
         fitted = fit_together(family, prior, problems, self._tools.cache, transport)
         given = list(zip(cases, problems, fitted, strict=True))
         cases, blobs = self._sound(cases, each(given, lambda one: _checked(prior, *one)))
         self._publish(cases, blobs)
+
+    def _looked_back(self, cases: list[Case], problems: Sequence[Problem], prior: Prior) -> list[Case]:
+        """The cases with the quality of their refits."""
+        pasts = [
+            Past(case.session_id, case.current, case.rival, case.answers, case.num_seen, problem)
+            for case, problem in zip(cases, problems, strict=True)
+            if case.current is not None
+        ]
+        found = iter(qualities(self._stores.surrogates, prior, pasts))
+        return [case if case.current is None else replace(case, quality=next(found)) for case in cases]
 
     def _publish(self, cases: list[Case], blobs: list[bytes]) -> None:
         now = time.time()
@@ -211,8 +231,9 @@ class _Batch:
             (case.lease, case.version(blob, now), blob) for case, blob in zip(cases, blobs, strict=True)
         ]
         cases, published = self._sound(cases, self._stores.surrogates.publish_many(fitted))
-        for _ in cases:
+        for case in cases:
             self._metrics.refit_duration_seconds.observe(time.monotonic() - self._begun)
+            self._metrics.observe_quality(case.quality)
         results: list[Result] = ["published" if done else "superseded" for done in published]
         self._settle(list(zip(cases, results, strict=True)))
 

@@ -24,6 +24,7 @@ from apa.records.session import (
     Session,
     SessionConfig,
     SurrogateFamily,
+    SurrogateVersion,
 )
 
 app = typer.Typer(no_args_is_help=True, help="Sessions: create, show, list, close, roll back, export.")
@@ -225,8 +226,21 @@ def _pairs(view: SessionView) -> dict[str, object]:
         "answers": answers(view),
         "rounds": view.ledger.round_index,
         "surrogate": trained,
+        **_foreseen(surrogate),
         **({"steered by": f"{view.pinned_version}, until it is released"} if view.pinned_version else {}),
         **({"closed": _utc(view.ledger.closed_at)} if view.ledger.closed_at is not None else {}),
+    }
+
+
+def _foreseen(surrogate: SurrogateVersion | None) -> dict[str, object]:
+    """How well the surrogate before had foreseen the answers since, where there were any."""
+    quality = None if surrogate is None else surrogate.quality
+    if quality is None or quality.num_answers == 0:
+        return {}
+    steering = f"; beta is multiplied by {quality.beta_factor:.2f}" if quality.beta_factor < 1.0 else ""
+    return {
+        "foreseen": f"{quality.coverage:.0%} of the last {quality.num_answers} answers within 90% intervals, "
+        f"predicted {quality.gap:+.2f} ± {quality.gap_error:.2f} std too high{steering}"
     }
 
 

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from apa.records.feedback import MAX_REWARD
 from apa.records.ids import ID_PATTERN
@@ -168,6 +177,22 @@ class RefitFailure(BaseModel):
     """Unix seconds."""
 
 
+class RefitQuality(BaseModel):
+    """How well the surrogate before had foreseen the answers that came since; nothing where none came."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    num_answers: int = Field(default=0, ge=0)
+    coverage: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Share of these inside its 90% predictive intervals."""
+    gap: float = Field(default=0.0, allow_inf_nan=False)
+    """Mean of predicted less true reward, in standard deviations of the reward."""
+    gap_error: float = Field(default=0.0, ge=0.0, allow_inf_nan=False)
+    """Standard error of the gap."""
+    beta_factor: float = Field(default=1.0, gt=0.0, le=1.0)
+    """What beta of the new version's runs is multiplied with."""
+
+
 class SurrogateVersion(BaseModel):
     """One published surrogate of a session."""
 
@@ -182,3 +207,15 @@ class SurrogateVersion(BaseModel):
     """Unix seconds."""
     newest_answer_at: float = 0.0
     """Unix seconds when the newest answer that it was fitted on was recorded."""
+    quality: RefitQuality | None = None
+    """None for the first of a session."""
+
+    @property
+    def beta_factor(self) -> float:
+        """What the usual beta of its runs is multiplied with."""
+        return 1.0 if self.quality is None else self.quality.beta_factor
+
+    @model_serializer(mode="wrap")
+    def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without a quality where there is none, as the first release wrote it."""
+        return {name: value for name, value in write(self).items() if (name, value) != ("quality", None)}

@@ -162,8 +162,15 @@ class SurrogateStore:
     @guarded
     def versions(self, session_id: str) -> list[SurrogateVersion]:
         """The versions that are kept, newest first."""
-        raw = self._client.lrange(keys.surrogate_versions(session_id), 0, -1)
-        return [loaded(SurrogateVersion, record) for record in raw]
+        return _versions(session_id, self._client.lrange(keys.surrogate_versions(session_id), 0, -1))
+
+    @guarded
+    def versions_of(self, session_ids: Sequence[str]) -> list[list[SurrogateVersion] | ApaError]:
+        """`versions` of each, in one round trip."""
+        pipeline = self._client.pipeline(transaction=False)
+        for session_id in session_ids:
+            pipeline.lrange(keys.surrogate_versions(session_id), 0, -1)
+        return outcomes(session_ids, pipeline.execute(raise_on_error=False), _versions)
 
     @guarded
     def blob(self, session_id: str, version: str) -> bytes:
@@ -187,6 +194,10 @@ class SurrogateStore:
 
 def _version(_: str, raw: bytes | str | None) -> SurrogateVersion | None:
     return None if raw is None else loaded(SurrogateVersion, raw)
+
+
+def _versions(_: str, raw: Sequence[bytes | str]) -> list[SurrogateVersion]:
+    return [loaded(SurrogateVersion, record) for record in raw]
 
 
 def _blob(version: str, raw: object) -> bytes:

@@ -61,11 +61,16 @@ class Surrogate(ABC):
         family: the name by which sessions ask for it.
         depends_on_t: whether `value` changes with t at fixed x; a corrector that ignores it is wrong then.
         prior_hash: content hash of the prior whose features it was fitted on; "" when it uses none.
+        reward_mean, reward_scale: of one standardised unit, in the user's units, or in logits where the link
+            is logistic.
     """
 
     family: ClassVar[str]
     depends_on_t: ClassVar[bool]
     prior_hash: str = ""
+    reward_mean: float
+    reward_scale: float
+    link: Link = "identity"
 
     @abstractmethod
     def value(self, x_t: Tensor, t: Tensor, denoised: Denoised) -> Tensor:
@@ -89,6 +94,11 @@ class Surrogate(ABC):
     @abstractmethod
     def joint(self, prior: Prior, x_0: Tensor) -> Joint:
         """What it expects together of items at the data end, in units of `value`; x_0: (M, *data_shape)."""
+
+    def joint_features(self, features: Tensor) -> Joint | None:
+        """`joint` of items by their features (M, F) at the data end; None when it reads anything else."""
+        del features
+        return None
 
     @abstractmethod
     def to(self, device: torch.device | str) -> Self:

@@ -108,7 +108,15 @@ class GpSurrogate(Surrogate):
     @torch.no_grad()
     def joint(self, prior: Prior, x_0: Tensor) -> Joint:
         """The joint posterior of the latent reward at the data end; raises as `predict` does."""
-        z = self.coordinates.of_items(prior, x_0).double()
+        return self._joint(self.coordinates.of_items(prior, x_0).double())
+
+    @torch.no_grad()
+    def joint_features(self, features: Tensor) -> Joint | None:
+        at = self.coordinates
+        return self._joint(at.of_features(features).double()) if isinstance(at, FeatureCoordinates) else None
+
+    def _joint(self, z: Tensor) -> Joint:
+        """At places z: (M, D), float64."""
         learnt = self._learnt(z)
         covariance = rbf(z, z, self.bandwidth) + self.intercept_scale**2 - learnt @ learnt.T
         return Joint(self.at(z), self.weight_std**2 * covariance)

@@ -98,7 +98,11 @@ class LinearSurrogate(Surrogate):
         Raises:
             FailedPrecondition: the prior is not the one whose features the heads were fitted on.
         """
-        features = self._features(prior, x_0)
+        return self.joint_features(self._features(prior, x_0))
+
+    @torch.no_grad()
+    def joint_features(self, features: Tensor) -> Joint:
+        """`joint` of items by their features (M, F) at the data end, which must be this prior's."""
         return Joint(self._mean(features).double(), self.posterior.covariance(features.double()))
 
     def to(self, device: torch.device | str) -> Self:

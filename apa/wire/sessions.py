@@ -13,6 +13,7 @@ from apa.records.session import (
     Ledger,
     RefitFailure,
     RefitOnName,
+    RefitQuality,
     Session,
     SessionConfig,
     SurrogateVersion,
@@ -96,6 +97,7 @@ def surrogate_to_pb(version: SurrogateVersion) -> common_pb2.SurrogateVersion:
         family=version.family,
         trained_events=version.trained_events,
         published_at=time_to_pb(version.published_at),
+        quality=None if version.quality is None else _quality_to_pb(version.quality),
     )
 
 
@@ -106,7 +108,13 @@ def surrogate_from_pb(version: common_pb2.SurrogateVersion) -> SurrogateVersion:
         "trained_events": version.trained_events,
         "published_at": time_from_pb(version.published_at),
     }
+    if version.HasField("quality"):
+        given["quality"] = {name: getattr(version.quality, name) for name in RefitQuality.model_fields}
     return validated(SurrogateVersion, given, field="surrogate")
+
+
+def _quality_to_pb(quality: RefitQuality) -> common_pb2.RefitQuality:
+    return common_pb2.RefitQuality(**quality.model_dump())
 
 
 def failure_to_pb(failure: RefitFailure) -> common_pb2.RefitFailure:

@@ -158,6 +158,16 @@ ROWS: dict[str, Sequence[Graph]] = {
         ),
         Graph("Refit duration", "s", quantiles("apa_refit_duration_seconds", 0.5, 0.99)),
         Graph(
+            "Over-optimisation",
+            "short",
+            [
+                *quantiles("apa_refit_gap", 0.5, 0.95),
+                Query(f"{rate('apa_refits_tempered_total')} / {rate('apa_refits_total')}", "tempered"),
+            ],
+            "Predicted less true reward of what was shown, in standard deviations; refits that lower beta.",
+        ),
+        Graph("Answers inside 90% intervals", "percentunit", [Query(mean("apa_refit_coverage"), "covered")]),
+        Graph(
             "Feedback accepted to first served",
             "s",
             quantiles("apa_surrogate_staleness_seconds", 0.5, 0.99),

@@ -27,6 +27,7 @@ from apa.errors import (
 from apa.local.redis_server import RedisProcess, free_port, start_server
 from apa.priors import GaussianMixturePrior, save_prior
 from apa.records.run_events import Finished, ParticleChunk, Preview, Progress, Started
+from apa.records.session import RefitQuality
 from apa.store.connection import connect
 from tests.sampler_service.service_process import RunningSampler, running_sampler
 from tests.trainer_worker.world import TrainerWorld, write_prior
@@ -385,3 +386,20 @@ def test_sigterm_lets_a_run_finish_and_refuses_new_ones(
             wait_until(lambda: refuses(late), what="the refusal of new calls")
         assert isinstance(list(stream)[-1], Finished)
         assert sampler.process.wait(20) == 0
+
+
+def test_an_over_optimised_surrogate_steers_with_less_beta_unless_the_call_names_one(
+    client: Client, world: TrainerWorld
+) -> None:
+    session = world.session("tempered", sampling={"beta": 4.0})
+    world.answer(session)
+    world.refit(session)
+    current = world.stores.surrogates.current(session)
+    assert current is not None
+    quality = RefitQuality(num_answers=8, gap=1.0, gap_error=0.1, beta_factor=0.5)
+    blob = world.stores.surrogates.blob(session, current.version)
+    world.publish(session, current.model_copy(update={"quality": quality}), blob)
+    assert client.sample(session).started.sampling.beta == 2.0
+    assert client.sample(session, sampling={"beta": 3.0}).started.sampling.beta == 3.0
+    papers = {"corrector": "clipped", "integrator": "euler_maruyama"}
+    assert client.sample(session, sampling=papers).started.sampling.beta == 4.0

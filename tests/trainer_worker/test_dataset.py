@@ -17,7 +17,7 @@ from apa.records.feedback import (
 )
 from apa.records.particle import Particle
 from apa.records.session import SessionConfig
-from trainer_worker.dataset import current, dataset, particle_ids
+from trainer_worker.dataset import current, dataset, particle_ids, unseen
 from trainer_worker.observations import Observations
 
 ITEMS = [
@@ -167,3 +167,31 @@ def test_what_cannot_be_trained_on_is_named(particles: list[Particle], found: st
     with pytest.raises(DataLoss, match="answered particle a ") as caught:
         dataset([scalar("a", 1.0)], particles, (2,), config())
     assert caught.value.found == found
+
+
+def news(events: Sequence[Feedback], num_seen: int, **fields: Any) -> list[bool]:
+    return unseen(observed(events, **fields), events, num_seen).tolist()
+
+
+def test_what_is_said_of_an_item_for_the_first_time_is_news() -> None:
+    events = [scalar("a", 1.0, number=0), scalar("b", 0.0, number=1), scalar("c", 2.0, number=2)]
+    assert news(events, 1) == [False, True, True]
+    assert news(events, 0) == [True, True, True]
+    assert news(events, 3) == [False, False, False]
+
+
+def test_neither_a_correction_nor_a_second_rater_is_news() -> None:
+    first = scalar("a", 1.0, number=0)
+    corrected = scalar("a", 0.0, number=2, supersedes="f-0")
+    assert news([first, scalar("b", 0.0, number=1), corrected], 1) == [True, False]
+    raters = {"raters": ("ada", "ben"), "feedback_kind": "binary"}
+    heard = [binary("a", True, number=0, rater="ada"), binary("a", False, number=1, rater="ben")]
+    assert news(heard, 1, **raters) == [False, False]
+
+
+def test_a_comparison_is_news_though_its_items_are_known() -> None:
+    orders = [
+        answered(PairwiseAnswer(preferred="a", other="b"), number=0),
+        answered(PairwiseAnswer(preferred="b", other="c"), number=1),
+    ]
+    assert news(orders, 1, feedback_kind="pairwise") == [False, True]

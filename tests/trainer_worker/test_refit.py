@@ -8,6 +8,7 @@ import torch
 
 from apa import keys
 from apa.errors import NumericalError, Unavailable
+from apa.records.session import RefitQuality
 from apa.store.connection import connect
 from apa.store.due import DueStore
 from apa.surrogates import LinearSurrogate, load
@@ -35,6 +36,56 @@ def test_answers_become_a_published_surrogate_and_the_session_is_no_longer_due(w
     assert float(correlation) > 0.3
     assert world.measured("refits_total", result="published") == 1
     assert world.measured("refit_duration_seconds_count") == 1
+
+
+def test_a_refit_says_how_well_the_one_before_had_foreseen_the_answers_since(world: TrainerWorld) -> None:
+    world.session()
+    world.answer(count=8)
+    world.refit("s1")
+    assert world.quality() is None
+    world.answer(count=5)
+    world.refit("s1")
+
+    quality = world.quality()
+    assert quality is not None
+    assert quality.num_answers == 5
+    assert quality.coverage >= 0.4
+    assert abs(quality.gap) < 3.0
+    assert quality.gap_error > 0.0
+    assert world.measured("refit_gap_count") == world.measured("refit_coverage_count") == 1
+
+
+def test_a_surrogate_that_promised_too_much_steers_less_and_the_next_recovers(world: TrainerWorld) -> None:
+    world.session(surrogate="linear")
+    world.answer(count=8)
+    world.refit("s1")
+    world.overrate("s1", by=2.0)
+    world.answer(count=24)
+    world.refit("s1")
+    tempered = world.quality()
+    assert tempered is not None
+    assert tempered.gap == pytest.approx(2.0, abs=1.0)
+    assert tempered.beta_factor == pytest.approx(1.0 / (1.0 + tempered.gap))
+    assert world.measured("refits_tempered_total") == 1
+
+    world.answer(count=8)
+    world.refit("s1")
+    recovering = world.quality()
+    assert recovering is not None
+    assert recovering.beta_factor == pytest.approx(tempered.beta_factor**0.5)
+
+
+def test_a_surrogate_that_cannot_be_looked_back_at_is_no_reason_not_to_refit(world: TrainerWorld) -> None:
+    world.session()
+    world.answer(count=4)
+    world.refit("s1")
+    current = world.stores.surrogates.current("s1")
+    assert current is not None
+    world.client.set(keys.surrogate_blob("s1", current.version), b"damaged")
+    world.answer(count=4)
+    world.refit("s1")
+    assert world.trained_events() == 8
+    assert world.quality() == RefitQuality()
 
 
 def test_a_second_hint_for_the_same_answers_costs_nothing(world: TrainerWorld) -> None:

@@ -18,7 +18,7 @@ from apa.cli import addresses
 from apa.cli.main import main
 from apa.pb import sampler_pb2
 from apa.records.prior_card import PriorCard
-from apa.records.session import Ledger
+from apa.records.session import Ledger, RefitQuality, SurrogateVersion
 from apa.records.shown import SessionView
 from tests.apa import fake_services
 from tests.apa.fake_services import Fakes, serving
@@ -86,6 +86,23 @@ def test_a_session_from_its_creation_to_its_refit(apa: Shell) -> None:
     assert out.count("recorded") == 2
     shown = apa.json("session", "show", session)
     assert (shown["spent"], shown["remaining"], shown["surrogate"]["trained_events"]) == (2, 6, 2)
+
+
+@pytest.mark.usefixtures("address")
+def test_a_session_says_how_well_its_answers_were_foreseen(apa: Shell, fakes: Fakes) -> None:
+    session = created(apa)
+    assert "foreseen" not in apa("session", "show", session)[1]
+    quality = RefitQuality(num_answers=8, coverage=0.75, gap=1.0, gap_error=0.25, beta_factor=0.5)
+    fakes.sessions[session] = replace(
+        fakes.sessions[session],
+        surrogate=SurrogateVersion(
+            version="v", family="linear", trained_events=16, published_at=1e9, quality=quality
+        ),
+    )
+    _, out, _ = apa("session", "show", session)
+    assert "75% of the last 8 answers within 90% intervals, predicted +1.00 ± 0.25 std too high" in out
+    assert "beta is multiplied by 0.50" in out
+    assert apa.json("session", "show", session)["surrogate"]["quality"]["gap"] == 1.0
 
 
 @pytest.mark.usefixtures("address")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from apa.errors import InvalidArgument
-from apa.records.session import Session, SessionConfig
+from apa.records.session import RefitQuality, Session, SessionConfig, SurrogateVersion
 from apa.records.validation import validated
 from apa.store.stored import loaded
 
@@ -62,3 +62,20 @@ def test_a_session_of_the_first_release_is_read_with_the_defaults_of_what_it_did
         '"surrogate":"linear","policy":"ucb","feedback_kind":"scalar","sampling":{}}}'
     )
     assert loaded(Session, raw).config == config(surrogate="linear")
+
+
+def test_a_surrogate_without_a_quality_is_stored_as_the_first_release_wrote_it() -> None:
+    version = SurrogateVersion(version="v", family="linear", trained_events=8, published_at=1.0)
+    raw = '{"version":"v","family":"linear","trained_events":8,"published_at":1.0,"newest_answer_at":0.0}'
+    assert version.model_dump_json() == raw
+    assert loaded(SurrogateVersion, raw) == version
+    assert version.beta_factor == 1.0
+
+
+def test_a_quality_is_stored_and_read_back() -> None:
+    quality = RefitQuality(num_answers=8, coverage=0.75, gap=1.0, gap_error=0.25, beta_factor=0.5)
+    version = SurrogateVersion(
+        version="v", family="linear", trained_events=8, published_at=1.0, quality=quality
+    )
+    assert loaded(SurrogateVersion, version.model_dump_json()) == version
+    assert version.beta_factor == 0.5

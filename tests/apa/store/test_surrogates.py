@@ -165,3 +165,12 @@ def test_a_damaged_artifact_is_data_loss(
 
     with pytest.raises(DataLoss):
         store.blob("s1", version.version)
+
+
+def test_the_versions_of_many_sessions_are_read_at_once(store: SurrogateStore, due: DueStore) -> None:
+    lease = a_lease(due)
+    for events in (3, 4):
+        assert store.publish(lease, *fitted(events))
+    older_and_newer = store.versions("s1")
+    assert [version.trained_events for version in older_and_newer] == [4, 3]
+    assert store.versions_of(["nobody", "s1"]) == [[], older_and_newer]

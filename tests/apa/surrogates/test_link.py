@@ -42,7 +42,7 @@ def test_a_logistic_surrogate_predicts_probabilities_and_is_not_more_certain_tha
 def test_the_link_survives_the_round_trip_and_an_artifact_without_one_is_an_identity() -> None:
     plain = random_surrogate(0)
     logistic = replace(plain, link="logistic")
-    assert load(logistic.to_bytes()).link == "logistic"  # type: ignore[attr-defined]
-    assert load(plain.to_bytes()).link == "identity"  # type: ignore[attr-defined]
+    assert load(logistic.to_bytes()).link == "logistic"
+    assert load(plain.to_bytes()).link == "identity"
     # As releases before links wrote it, and as they can read it.
     assert b"link" not in plain.to_bytes()

@@ -19,7 +19,15 @@ from apa.records.feedback import (
 from apa.records.history import PastItem, PastSlate, RecordedFeedback
 from apa.records.run_events import Finished, ParticleChunk, Preview, Progress, Started
 from apa.records.sampling import SamplingOverrides
-from apa.records.session import Ledger, PolicyName, RefitFailure, Session, SessionConfig, SurrogateVersion
+from apa.records.session import (
+    Ledger,
+    PolicyName,
+    RefitFailure,
+    RefitQuality,
+    Session,
+    SessionConfig,
+    SurrogateVersion,
+)
 from apa.records.shown import CatalogueItem, SessionView, ShownItem, ShownSlate
 from apa.records.slate import SelectionReason
 
@@ -88,12 +96,21 @@ LEDGERS = st.builds(
     num_events=COUNTS,
     closed_at=st.none() | TIMES,
 )
+QUALITIES = st.builds(
+    RefitQuality,
+    num_answers=COUNTS,
+    coverage=UNIT,
+    gap=FINITE,
+    gap_error=st.floats(0, 1e9),
+    beta_factor=st.floats(1e-3, 1),
+)
 SURROGATES = st.builds(
     SurrogateVersion,
     version=TEXTS,
     family=st.sampled_from(["linear", "cnn"]),
     trained_events=COUNTS,
     published_at=TIMES,
+    quality=st.none() | QUALITIES,
 )
 FAILURES = st.builds(
     RefitFailure, error=TEXTS, message=st.text(max_size=40), num_events=COUNTS, failed_at=TIMES

@@ -15,7 +15,7 @@ from apa.records.feedback import Acknowledgement, Feedback
 from apa.records.prior_card import PriorCard
 from apa.records.run_events import RunEvent
 from apa.records.sampling import SamplingConfig, SamplingOverrides
-from apa.records.session import SessionConfig
+from apa.records.session import RefitQuality, SessionConfig
 from apa.records.shown import SessionView
 from apa.wire.feedback import FeedbackResult, feedback_from_pb, feedback_to_pb, result_from_pb, result_to_pb
 from apa.wire.prior_cards import LoadedPrior, prior_from_pb, prior_to_pb
@@ -104,6 +104,8 @@ def test_messages_do_not_outgrow_their_tests() -> None:
     assert len(common_pb2.Session.DESCRIPTOR.fields) == 13
     assert len(common_pb2.SessionConfig.DESCRIPTOR.fields) == 13
     assert len(common_pb2.SamplingOptions.DESCRIPTOR.fields) == len(SamplingOverrides.model_fields)
+    assert len(common_pb2.RefitQuality.DESCRIPTOR.fields) == len(RefitQuality.model_fields)
+    assert len(common_pb2.SurrogateVersion.DESCRIPTOR.fields) == 5
     assert len(feedback_pb2.FeedbackEvent.DESCRIPTOR.fields) == 8
     assert len(sampler_pb2.Progress.DESCRIPTOR.fields) == 6
     assert len(sampler_pb2.Preview.DESCRIPTOR.fields) == 3
