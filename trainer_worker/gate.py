@@ -21,8 +21,6 @@ WORST_ERROR = 1.05
 SPARED_NATS = 4.0
 """Whoever only says no is described best by their rate, which no cautious prior reaches: that costs a process
 2 to 3 nats. A fit that points the wrong way loses one with each answer."""
-
-
 WORSE_BY = 0.1
 """What a refit may lose to the current surrogate on each answer: of the rewards' variance, or nats."""
 
@@ -63,13 +61,11 @@ def check(
     prediction = _predicted(load(blob), prior, observations.x, features)
     if not bool(torch.isfinite(prediction.mean).all() and torch.isfinite(prediction.std).all()):
         raise _refused("finite predictions of the training items", "NaN or infinity")
-    if observations.kind == "scalar":
-        _check_squared_error(prediction, observations)
-    else:
-        _check_log_loss(prediction, observations)
+    now = losses(prediction, observations)
+    _check_no_worse_than_none(float(now.mean()), observations)
     if rival is not None:
         before = _predicted(rival.surrogate, prior, observations.x, features)
-        check_no_worse(losses(prediction, observations), losses(before, observations), rival.fresh)
+        check_no_worse(now, losses(before, observations), rival.fresh)
 
 
 def losses(prediction: Prediction, observations: Observations) -> Tensor:
@@ -104,23 +100,18 @@ def _predicted(surrogate: Surrogate, prior: Prior, x: Tensor, features: Tensor |
     return surrogate.predict(prior, x) if known is None else known
 
 
-def _check_squared_error(prediction: Prediction, observations: Observations) -> None:
-    y, mean, scale = standardise_rewards(observations.values)
-    predicted = (prediction.mean[observations.item_of_value].double() - mean) / scale
-    error = float((predicted - y).square().mean())
-    allowed = WORST_ERROR * float(y.square().mean()) + 1e-3
-    if error > allowed:
-        raise _refused(f"a squared error of at most {allowed:.3g} in units of the variance", f"{error:.3g}")
-
-
-def _check_log_loss(prediction: Prediction, observations: Observations) -> None:
-    """The mean over answers, with a few nats for all of them together left to the prior of the fit."""
-    choices, count = Choices.of(observations), len(observations)
-    loss = -float(choices.log_likelihood(_latents(prediction, observations))) / count
-    without = -float(choices.log_likelihood(_latents_of_no_fit(observations))) / count
-    allowed = WORST_ERROR * without + SPARED_NATS / count
+def _check_no_worse_than_none(loss: float, observations: Observations) -> None:
+    """By the mean loss; a few nats of all answers' log loss together are left to the prior of the fit."""
+    if observations.kind == "scalar":
+        allowed = WORST_ERROR * float(standardise_rewards(observations.values).y.square().mean()) + 1e-3
+        expected = f"a squared error of at most {allowed:.3g} in units of the variance"
+    else:
+        count = len(observations)
+        without = -float(Choices.of(observations).log_likelihood(_latents_of_no_fit(observations))) / count
+        allowed = WORST_ERROR * without + SPARED_NATS / count
+        expected = f"a log loss of at most {allowed:.3g} for each answer"
     if loss > allowed:
-        raise _refused(f"a log loss of at most {allowed:.3g} for each answer", f"{loss:.3g}")
+        raise _refused(expected, f"{loss:.3g}")
 
 
 def _latents(prediction: Prediction, observations: Observations) -> Tensor:
