@@ -80,11 +80,21 @@ def _at_one_level(factor: Tensor, design: Tensor) -> Tensor:
     return torch.cat([factor, (unknown / variance.sqrt())[None]])
 
 
+def lies_in_features(prior: Prior, transport: Transport | None) -> bool:
+    """Whether the coordinates of this prior's items are made of its features."""
+    return _directions(prior, transport) is not None
+
+
+def _directions(prior: Prior, transport: Transport | None) -> Tensor | None:
+    return None if len(prior.data_shape) == 1 or transport is None else transport.directions
+
+
 def coordinates_of(prior: Prior, transport: Transport | None) -> Coordinates:
     """Of vectors the item itself; of images their features, where it is known how these look in noise."""
-    if len(prior.data_shape) == 1 or transport is None or transport.directions is None:
+    directions = _directions(prior, transport)
+    if transport is None or directions is None:
         return ItemCoordinates()
-    directions, clean = transport.directions, transport.clean
+    clean = transport.clean
     between = [matrix @ directions for matrix in transport.maps]
     # At the blind level every particle is expected at the mean, which is 0 once standardised.
     maps = torch.stack([torch.zeros_like(between[0]), *between, directions / clean.scale[:, None]])

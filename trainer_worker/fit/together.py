@@ -12,10 +12,9 @@ from apa.errors import InvalidArgument
 from apa.priors.base import Prior
 from apa.records.session import SurrogateFamily
 from apa.surrogates.base import Surrogate
-from apa.surrogates.coordinates import FeatureCoordinates
 from trainer_worker.fit import check, fit
 from trainer_worker.fit.encode import FeatureCache, ItemFeatures
-from trainer_worker.fit.gp import coordinates_of
+from trainer_worker.fit.gp import lies_in_features
 from trainer_worker.fit.stacked import fit_stacked
 from trainer_worker.fit.transport import Transport
 from trainer_worker.observations import Observations
@@ -42,7 +41,7 @@ class Problem:
 def reads_features(family: SurrogateFamily, prior: Prior, transport: Transport | None) -> bool:
     """Whether the family is fitted on the prior's features of the items."""
     if family == "gp":
-        return isinstance(coordinates_of(prior, transport), FeatureCoordinates)
+        return lies_in_features(prior, transport)
     return family == "linear" and prior.feature_dim > 0
 
 
