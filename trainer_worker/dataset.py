@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from statistics import fmean
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -11,16 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from apa.errors import DataLoss
+from apa.records.aggregation import TOGETHER
 from apa.records.feedback import Answer, Feedback
 from apa.records.particle import Particle
 from apa.records.session import AggregationName, FeedbackKindName, SessionConfig
 from trainer_worker.observations import Observations
-
-TOGETHER: dict[AggregationName, Callable[[list[float]], float]] = {
-    "mean": fmean,
-    "max": max,
-    "least_misery": min,
-}
 
 
 def current(answers: Iterable[Feedback]) -> list[Feedback]:

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from statistics import fmean
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
+from apa.records.aggregation import TOGETHER
 from apa.records.feedback import Answer
 from apa.records.history import HistoryRecord, PastItem, PastSlate, RecordedFeedback
 from apa.records.session import AggregationName
 from apa.records.shown import SessionView
-
-TOGETHER: dict[AggregationName, Callable[[list[float]], float]] = {
-    "mean": fmean,
-    "max": max,
-    "least_misery": min,
-}
 
 
 def bandit_feedback(history: Iterable[HistoryRecord]) -> dict[str, Any]:
