@@ -117,7 +117,8 @@ class Client:
             particles_per_round: k, shown at a time, at most `num_particles`; 8 when None.
             num_particles: N of a run; 32 when None.
             surrogate: "gp" (when None), "linear", "mlp" or "cnn".
-            policy: "ucb" or "epsilon_greedy"; the surrogate's usual one when None.
+            policy: "ucb", "thompson" or "epsilon_greedy", each also with "batch_" before it, or
+                "gumbel_top_k"; the surrogate's usual one when None.
             feedback_kind: what is answered: "scalar" rewards (when None), "binary" likes, "pairwise"
                 preferences, or a "ranking".
             raters: names of those who answer, each for itself; the user alone when None.
