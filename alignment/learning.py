@@ -11,11 +11,11 @@ from torch import Tensor
 
 from apa.priors.base import Prior
 from apa.records.session import RefitQuality, SessionConfig
-from apa.surrogates import Joint, Surrogate, load
+from apa.surrogates import Surrogate, load
 from trainer_worker import gate
 from trainer_worker.fit import FeatureCache, Transport, fit
 from trainer_worker.fit.together import reads_features
-from trainer_worker.foreseen import foreseen
+from trainer_worker.foreseen import foreseen, joint_of
 from trainer_worker.observations import Observations
 from trainer_worker.quality import refit_quality
 
@@ -70,14 +70,14 @@ class Learner:
             return None
         so_far = joined(rounds)
         unseen = torch.arange(len(so_far)) >= len(so_far) - len(rounds[-1])
-        return refit_quality(foreseen(current, self._joint(current, so_far.x), so_far, unseen), before)
+        joint = joint_of(current, self.prior, so_far.x, self._features(so_far.x))
+        return refit_quality(foreseen(current, joint, so_far, unseen), before)
 
-    def _joint(self, surrogate: Surrogate, x: Tensor) -> Joint:
+    def _features(self, x: Tensor) -> Tensor | None:
+        """(M, F) of items at the data end, from the cache; None for a surrogate that reads anything else."""
         if not reads_features(self.config.surrogate, self.prior, self.transport):
-            return surrogate.joint(self.prior, x)
-        features = self.cache(self.prior, x, self.seed, self.transport is None)
-        known = surrogate.joint_features(features.clean)
-        return surrogate.joint(self.prior, x) if known is None else known
+            return None
+        return self.cache(self.prior, x, self.seed, self.transport is None).clean
 
 
 def joined(parts: Sequence[Observations]) -> Observations:

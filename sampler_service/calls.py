@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from apa.errors import InvalidArgument
 from apa.priors.base import Prior
 from apa.records.asking import shown_for
-from apa.records.sampling import SamplingConfig, SamplingOverrides
+from apa.records.sampling import CLIPPED, SamplingConfig, SamplingOverrides
 from apa.records.session import Session, SurrogateVersion
 from apa.store.slates import Reservation
 from apa.surrogates.base import Surrogate
@@ -17,9 +17,6 @@ from apa.wire.run_events import most_previewed
 from sampler_service.config import SamplerSettings
 from sampler_service.correctors import CORRECTORS
 from sampler_service.grids import start_time
-
-PAPERS_OWN = ("clipped", "clipped_without_drift")
-"""Correctors that are there to reproduce the paper."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +112,7 @@ def resolve_config(
     if session is not None:
         config = config.merged(session.config.sampling)
     config = _with_fitting_integrator(config.merged(call.sampling), call, session)
-    if call.sampling.beta is None and config.corrector not in PAPERS_OWN:
+    if call.sampling.beta is None and config.corrector not in CLIPPED:
         config = config.model_copy(update={"beta": config.beta * beta_factor})
     if config.num_steps > settings.max_steps:
         raise InvalidArgument(

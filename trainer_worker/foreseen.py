@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from apa.priors.base import Prior
 from apa.surrogates.base import Joint, Surrogate
 from apa.surrogates.link import logistic_moments
 from trainer_worker.observations import Observations
@@ -39,6 +40,15 @@ class Foreseen:
 
     def __len__(self) -> int:
         return len(self.error)
+
+
+def joint_of(surrogate: Surrogate, prior: Prior, x: Tensor, features: Tensor | None) -> Joint:
+    """`joint` of items x: (M, *data_shape), through their features (M, F) at the data end where known.
+
+    Encoding every item once more would cost more than the refit.
+    """
+    known = None if features is None else surrogate.joint_features(features)
+    return surrogate.joint(prior, x) if known is None else known
 
 
 def foreseen(surrogate: Surrogate, joint: Joint, observations: Observations, unseen: Tensor) -> Foreseen:

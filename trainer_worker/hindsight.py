@@ -11,10 +11,10 @@ from apa.priors.base import Prior
 from apa.records.feedback import Feedback
 from apa.records.session import RefitQuality, SurrogateVersion
 from apa.store.surrogates import SurrogateStore
-from apa.surrogates import Joint, Surrogate
+from apa.surrogates import Surrogate
 from trainer_worker.dataset import unseen
 from trainer_worker.fit.together import Problem
-from trainer_worker.foreseen import foreseen
+from trainer_worker.foreseen import foreseen, joint_of
 from trainer_worker.quality import refit_quality
 
 logger = logging.getLogger(__name__)
@@ -70,14 +70,10 @@ def _measured(
     new = unseen(observations, past.answers, past.num_seen)
     if not bool(new.any()):
         return RefitQuality(beta_factor=past.current.beta_factor)
-    found = foreseen(surrogate, _joint(surrogate, prior, past.problem), observations, new)
+    features = None if past.problem.features is None else past.problem.features.clean
+    joint = joint_of(surrogate, prior, observations.x, features)
+    found = foreseen(surrogate, joint, observations, new)
     return refit_quality(found, [version.quality for version in kept if version.quality is not None])
-
-
-def _joint(surrogate: Surrogate, prior: Prior, problem: Problem) -> Joint:
-    # Encoding every item once more would cost more than the refit.
-    known = None if problem.features is None else surrogate.joint_features(problem.features.clean)
-    return surrogate.joint(prior, problem.observations.x) if known is None else known
 
 
 def _sound(found: list[SurrogateVersion] | ApaError) -> list[SurrogateVersion]:

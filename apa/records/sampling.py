@@ -7,6 +7,8 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 CorrectorName = Literal["fkc", "twisted", "clipped", "clipped_without_drift", "guidance", "none"]
+CLIPPED: tuple[CorrectorName, ...] = ("clipped", "clipped_without_drift")
+"""The paper's listing, in both of its readings."""
 ResamplingName = Literal["systematic", "stratified", "multinomial", "ssp"]
 IntegratorName = Literal["euler_maruyama", "ancestral", "analytic"]
 GridName = Literal["uniform", "log_snr", "logistic"]

@@ -8,11 +8,9 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from apa.records.sampling import CorrectorName
+from apa.records.sampling import CLIPPED, CorrectorName
 from apa.records.slate import SelectionReason
 from apa.surrogates.base import Prediction
-
-RANKED_BY_WEIGHT: tuple[CorrectorName, ...] = ("clipped", "clipped_without_drift")
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ class Candidates:
     @property
     def merit(self) -> Tensor:
         """(M,), what greedy ranks by: w if clipped, else the predicted reward: resampled weights tie."""
-        return self.log_weights if self.corrector in RANKED_BY_WEIGHT else self.prediction.mean
+        return self.log_weights if self.corrector in CLIPPED else self.prediction.mean
 
     def choice(self, position: int, reason: SelectionReason, propensity: float, score: float) -> Choice:
         """The candidate at `position` of these M."""

@@ -79,9 +79,7 @@ def test_a_surrogate_that_cannot_be_looked_back_at_is_no_reason_not_to_refit(wor
     world.session()
     world.answer(count=4)
     world.refit("s1")
-    current = world.stores.surrogates.current("s1")
-    assert current is not None
-    world.client.set(keys.surrogate_blob("s1", current.version), b"damaged")
+    world.damage("s1")
     world.answer(count=4)
     world.refit("s1")
     assert world.trained_events() == 8
@@ -399,9 +397,7 @@ def test_a_damaged_surrogate_is_replaced_without_a_comparison(
     world.session()
     world.answer(count=4)
     world.refit("s1")
-    current = world.stores.surrogates.current("s1")
-    assert current is not None
-    world.client.set(keys.surrogate_blob("s1", current.version), b"damaged")
+    world.damage("s1")
     world.answer(count=1)
     world.refit("s1")
     assert world.trained_events() == 5

@@ -6,7 +6,6 @@ from typing import Literal
 
 import pytest
 
-from apa import keys
 from apa.priors import save_prior
 from apa.surrogates import Surrogate, load
 from tests.apa.priors.networks import small_unet_prior
@@ -66,9 +65,7 @@ def test_a_damaged_network_begins_anew_on_all_answers(pictures: TrainerWorld) ->
     pictures.session(prior="small", surrogate="cnn", refit_on="round")
     old = pictures.answer(count=8)
     pictures.refit()
-    current = pictures.stores.surrogates.current("s1")
-    assert current is not None
-    pictures.client.set(keys.surrogate_blob("s1", current.version), b"damaged")
+    pictures.damage("s1")
     new = pictures.answer(count=6)
     pictures.refit()
 

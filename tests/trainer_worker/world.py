@@ -152,6 +152,12 @@ class TrainerWorld:
         blob = replace(fitted, intercepts=fitted.intercepts + by).to_bytes()
         self.publish(session_id, current.model_copy(update={"version": version_of(blob)}), blob)
 
+    def damage(self, session_id: str) -> None:
+        """Of the surrogate in use nothing can be read any more."""
+        current = self.stores.surrogates.current(session_id)
+        assert current is not None
+        self.client.set(keys.surrogate_blob(session_id, current.version), b"damaged")
+
     def publish(self, session_id: str, version: SurrogateVersion, blob: bytes) -> None:
         """As a refit would, and the session is as due as before."""
         lease = self.stores.due.acquire(session_id, 30.0)
