@@ -1,7 +1,8 @@
 """python -m benchmarks alignment: methods that learn a taste from few answers, on five tasks.
 
-Cells are kept in a cache, so that it can be stopped and gone on with; --report makes the tables and plots of
-what is there. Tastes of development and of the report are different ones.
+Cells are kept in a cache, so that it can be stopped and gone on with, and with --keep in an archive that is
+committed; --report makes the tables and plots of what is there. Tastes of development and of the report are
+different ones.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from benchmarks.alignment import plots, report
 from benchmarks.alignment.aggregate import Results
+from benchmarks.alignment.archive import ARCHIVE
 from benchmarks.alignment.cache import DEFAULT_CACHE, Cache
 from benchmarks.alignment.cell import Cell
 from benchmarks.alignment.costs import seconds_of
@@ -33,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     size: Size = "full" if options.full else "quick" if options.quick else "thinned"
     cells = cells_of(size, options.split, options.only, options.methods)
-    cache = Cache(options.cache)
+    cache = Cache(options.cache, options.archive)
     if options.plan:
         print(plan(cells, cache, options.jobs))
         return 0
@@ -42,6 +44,8 @@ def main(arguments: Sequence[str]) -> int:
     if not options.report and size != "quick":
         # A round of the long task is one of `fashion`, whose operations are counted.
         count_operations([cell for cell in cells if cell.task != LONG or options.full], cache)
+    if options.keep:
+        print(f"{options.archive}: {cache.keep(cells)} results")
     results = found(cells, cache)
     print(report.tables(results, cache))
     if size != "quick":
@@ -105,6 +109,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--jobs", type=int, default=2, help="processes of one thread each")
     parser.add_argument("--hours", type=float, default=4.0, help="start no cell after so long")
     parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE, help="where the cells are kept")
+    parser.add_argument(
+        "--archive", type=Path, default=ARCHIVE, help="results that the cache need not have, in one file"
+    )
+    parser.add_argument("--keep", action="store_true", help="also write the cells that are there into it")
     parser.add_argument("--json", type=Path, help="also write the figures there")
     parser.add_argument("--plots", type=Path, default=PLOTS, help="folder of the plots")
     return parser

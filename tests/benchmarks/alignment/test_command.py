@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.alignment import main as alignment
+from benchmarks.alignment.archive import read_archive, write_archive
 from benchmarks.alignment.cache import Cache
 from benchmarks.alignment.cell import Cell, run_cell
 from benchmarks.alignment.grid import cells_of
@@ -66,10 +67,15 @@ def test_the_key_tells_cells_methods_and_their_configs_apart() -> None:
     assert len(keys) == 5
 
 
+def elsewhere(folder: Path) -> list[str]:
+    """A cache and an archive that hold nothing yet."""
+    return ["--cache", str(folder / "cells"), "--archive", str(folder / "cells.xz")]
+
+
 def test_what_is_there_is_not_run_again_and_is_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["--only", "four-optima", "--quick", "--methods", OURS, "--cache", str(tmp_path)]
+    command = ["--only", "four-optima", "--quick", "--methods", OURS, *elsewhere(tmp_path)]
     written = tmp_path / "report.json"
 
     assert alignment.main([*command, "--jobs", "1"]) == 0
@@ -86,7 +92,7 @@ def test_what_is_there_is_not_run_again_and_is_reported(
 
 
 def test_a_plan_runs_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert alignment.main(["--plan", "--only", "four-optima", "--cache", str(tmp_path)]) == 0
+    assert alignment.main(["--plan", "--only", "four-optima", *elsewhere(tmp_path)]) == 0
 
     assert "cells to run" in capsys.readouterr().out
     assert list(tmp_path.iterdir()) == []
@@ -99,6 +105,37 @@ def test_a_cell_of_another_version_of_itself_is_not_found(tmp_path: Path) -> Non
 
     assert cache.get(cell) == {"rounds": []}
     assert cache.get(replace(cell, seed=cell.seed + 1)) is None
+
+
+def test_what_was_kept_is_found_without_the_cache(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["--only", "four-optima", "--quick", "--methods", OURS, "--jobs", "1"]
+    archive = ["--archive", str(tmp_path / "cells.xz")]
+    alignment.main([*command, *archive, "--cache", str(tmp_path / "first"), "--keep"])
+    first = capsys.readouterr()
+
+    alignment.main([*command, *archive, "--cache", str(tmp_path / "second")])
+    second = capsys.readouterr()
+
+    assert "cells.xz: 1 results" in first.out
+    assert "1 cells, 0 to run" in second.err
+    table = "### four-optima, rarity 0.1"
+    assert table in second.out
+
+
+def test_an_archive_keeps_other_cells_and_drops_what_is_out_of_date(tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "cells", tmp_path / "cells.xz")
+    cell, other = CELL, replace(CELL, seed=1)
+    for each in (cell, other):
+        cache.put(each, {"rounds": [], "seed": each.seed})
+    assert cache.keep([cell, other]) == 2
+    kept = dict(read_archive(tmp_path / "cells.xz"))
+    of_before = {f"{name.rpartition('-')[0]}-0123456789abcdef.json": each for name, each in kept.items()}
+    write_archive(tmp_path / "cells.xz", of_before)
+
+    assert cache.keep([cell]) == 2
+    again = Cache(tmp_path / "empty", tmp_path / "cells.xz")
+    assert again.get(cell) == {"rounds": [], "seed": 0}
+    assert again.get(other) is None
 
 
 def test_operations_are_counted_and_a_fresh_pool_takes_fewer_than_twice_those_of_steering() -> None:
