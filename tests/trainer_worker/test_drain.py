@@ -8,7 +8,8 @@ import pytest
 from apa import keys
 from apa.errors import NumericalError
 from tests.trainer_worker.world import TrainerWorld
-from trainer_worker.fit import fit, together
+from trainer_worker import refit
+from trainer_worker.fit.together import fit_together
 
 
 def _due(world: TrainerWorld, count: int, answers: int = 3) -> list[str]:
@@ -60,12 +61,13 @@ def test_one_session_that_fails_among_eight_fails_alone(
     world.client.lset(keys.events("s5"), 1, "not an event")
     world.answer("s6", 1)
 
-    def refuse_four(*args: object, **kwargs: object) -> object:
-        if len(args[2]) == 4:  # type: ignore[arg-type]
-            raise NumericalError("no fit of four")
-        return fit(*args, **kwargs)  # type: ignore[arg-type]
+    def refuse_four(*args: object) -> list[object]:
+        fitted = fit_together(*args)  # type: ignore[arg-type]
+        of_four = [len(one.observations) == 4 for one in args[2]]  # type: ignore[attr-defined]
+        error = NumericalError("no fit of four")
+        return [error if bad else one for bad, one in zip(of_four, fitted, strict=True)]
 
-    monkeypatch.setattr(together, "fit", refuse_four)
+    monkeypatch.setattr(refit, "fit_together", refuse_four)
     world.drain().run()
 
     bad = {"s3": "NotFound", "s5": "DataLoss", "s6": "NumericalError"}
@@ -107,10 +109,10 @@ def test_a_session_whose_lease_was_lost_is_left_to_who_took_it(
     def overtaken(*args: object, **kwargs: object) -> object:
         if world.client.delete(keys.lease("s1")):
             assert world.stores.due.acquire("s1", 60.0) is not None
-        return fit(*args, **kwargs)  # type: ignore[arg-type]
+        return fit_together(*args, **kwargs)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(together, "fit", overtaken)
+        patch.setattr(refit, "fit_together", overtaken)
         world.drain().run("s0")
     assert world.due() == ["s1"]
     assert [world.trained_events(name) for name in ("s0", "s1", "s2")] == [3, 0, 3]
@@ -124,10 +126,10 @@ def test_workers_that_drain_at_once_fit_no_session_twice_on_the_same_answers(
     fitted: Counter[tuple[int, int]] = Counter()
 
     def counting(*args: object, **kwargs: object) -> object:
-        fitted[(args[3], len(args[2]))] += 1  # type: ignore[arg-type,index]
-        return fit(*args, **kwargs)  # type: ignore[arg-type]
+        fitted.update((one.seed, len(one.observations)) for one in args[2])  # type: ignore[attr-defined]
+        return fit_together(*args, **kwargs)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(together, "fit", counting)
+    monkeypatch.setattr(refit, "fit_together", counting)
     drains = [world.drain(most=3) for _ in range(4)]
     barrier = threading.Barrier(len(drains))
 

@@ -13,7 +13,8 @@ from apa.surrogates.base import Surrogate
 from apa.surrogates.cnn import CnnSurrogate
 from trainer_worker.fit.cnn import fit_cnn
 from trainer_worker.fit.encode import Encode, FeatureCache, encode_items
-from trainer_worker.fit.gp import fit_gp
+from trainer_worker.fit.exact_gp import fit_exact_gps, is_exact
+from trainer_worker.fit.gp import coordinates_of, fit_gp, places
 from trainer_worker.fit.linear import fit_linear
 from trainer_worker.fit.mlp import fit_mlp
 from trainer_worker.fit.transport import Transport
@@ -57,6 +58,9 @@ def fit(
         raise _not_continued(family)
     if family == "mlp":
         return fit_mlp(observations, seed)
+    if family == "gp" and is_exact(observations):
+        z = places(prior, coordinates_of(prior, transport), observations.x, seed, encode)
+        return fit_exact_gps(prior, [(observations, z)], transport)[0]
     if family == "gp":
         return fit_gp(prior, observations, seed, encode, transport)
     if prior.feature_dim == 0:

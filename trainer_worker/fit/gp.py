@@ -42,7 +42,7 @@ def fit_gp(
 ) -> GpSurrogate:
     """The process for the observed items, by the likelihood of their kind of answer."""
     coordinates = coordinates_of(prior, transport)
-    z = _places(prior, coordinates, observations.x, seed, encode)
+    z = places(prior, coordinates, observations.x, seed, encode)
     spread = typical_distance(z, transport if isinstance(coordinates, FeatureCoordinates) else None)
     head, basis = _best_fit(z, observations, spread)
     alpha = basis.to_centres @ head.weights
@@ -124,7 +124,13 @@ def typical_distance(z: Tensor, transport: Transport | None) -> float:
     return max(observed, float(z.shape[1]))
 
 
-def _places(prior: Prior, coordinates: Coordinates, x: Tensor, seed: int, encode: Encode) -> Tensor:
+def log_prior_of_bandwidths() -> Tensor:
+    """(6,), of `BANDWIDTHS`, up to a constant."""
+    shares = torch.tensor(BANDWIDTHS, dtype=torch.float64)
+    return -0.5 * ((shares.log() - _LOG_BANDWIDTH_MEAN) / _LOG_BANDWIDTH_STD) ** 2
+
+
+def places(prior: Prior, coordinates: Coordinates, x: Tensor, seed: int, encode: Encode) -> Tensor:
     """(M, D), float64; features come through the cache of whoever fits."""
     if isinstance(coordinates, FeatureCoordinates):
         return coordinates.of_features(encode(prior, x, seed, False).clean.double())
@@ -149,9 +155,8 @@ class _Basis:
 def _best_fit(z: Tensor, observations: Observations, spread: float) -> tuple[Head, _Basis]:
     """The head at the bandwidth of highest evidence."""
     found: list[tuple[float, _Basis]] = []
-    for share in BANDWIDTHS:
+    for share, log_prior in zip(BANDWIDTHS, log_prior_of_bandwidths().tolist(), strict=True):
         basis = _basis(z, math.sqrt(share * spread))
-        log_prior = -0.5 * ((math.log(share) - _LOG_BANDWIDTH_MEAN) / _LOG_BANDWIDTH_STD) ** 2
         evidence = fit_head(basis.design, observations, coarsely=True).log_evidence
         found.append((evidence + log_prior, basis))
     _, best = max(found, key=lambda one: one[0])

@@ -71,7 +71,17 @@ def log_evidence(problem: Spectrum, ratios: Tensor) -> Tensor:
     count = problem.count[..., None]
     shifted = problem.values[..., None, :] + ratios[:, None]
     log_det = shifted.log().sum(dim=-1) + (count - problem.values.shape[-1]) * ratios.log()
-    return -0.5 * log_det - (_SHAPE + 0.5 * count) * (_RATE + 0.5 * _misfit(problem, ratios)).log()
+    return evidence_of(log_det, _misfit(problem, ratios), count)
+
+
+def evidence_of(log_det: Tensor, misfit: Tensor, count: Tensor) -> Tensor:
+    """log p(y | ratio) up to a constant, of log det(Z Z^T + ratio I) and y^T (Z Z^T + ratio I)^-1 y."""
+    return -0.5 * log_det - (_SHAPE + 0.5 * count) * (_RATE + 0.5 * misfit).log()
+
+
+def variance_of(misfit: Tensor, count: Tensor) -> Tensor:
+    """s^2, at its mean's denominator plus one."""
+    return (_RATE + 0.5 * misfit) / (_SHAPE + 0.5 * count)
 
 
 def choose_ratio(problems: Sequence[Spectrum]) -> float:
@@ -123,7 +133,7 @@ def posterior(problem: Spectrum, ratio: float | Tensor) -> RidgePosterior:
     factor = problem.basis / shifted.sqrt()[..., None]
     inside = problem.projections.square() / shifted
     misfit = inside.sum(dim=-1) + problem.left_over / at[..., 0]
-    return RidgePosterior(weights, factor, (_RATE + 0.5 * misfit) / (_SHAPE + 0.5 * problem.count))
+    return RidgePosterior(weights, factor, variance_of(misfit, problem.count))
 
 
 def _misfit(problem: Spectrum, ratios: Tensor) -> Tensor:

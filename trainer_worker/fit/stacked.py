@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -15,11 +16,13 @@ from torch import Tensor
 from apa.priors.base import Prior
 from apa.surrogates.linear import LinearSurrogate
 from apa.surrogates.posterior import Posterior
+from trainer_worker.fit import ridge
 from trainer_worker.fit.encode import LEVELS
 from trainer_worker.fit.linear import standardised
-from trainer_worker.fit.ridge import RATIOS, log_posterior, posterior, spectrum
+from trainer_worker.fit.ridge import RATIOS, RidgePosterior, spectrum
 from trainer_worker.fit.standardise import standardise_stacked
 from trainer_worker.fit.transport import Transport
+from trainer_worker.fit.tridiagonal import Answers, log_posterior, posterior
 from trainer_worker.observations import Observations
 
 SIZES = (8, 16, 24, 32, 48, 64, 80, 128, 192, 256)
@@ -32,13 +35,13 @@ Given = tuple[Observations, Tensor]
 def fit_stacked(prior: Prior, given: Sequence[Given], transport: Transport) -> list[LinearSurrogate]:
     """A surrogate for each user, in order; scalar answers only."""
     found: dict[int, LinearSurrogate] = {}
-    for places in _of_a_size([len(observations) for observations, _ in given]):
+    for places in of_a_size([len(observations) for observations, _ in given]):
         stack = _fit(prior, [given[place] for place in places], transport)
         found |= dict(zip(places, stack, strict=True))
     return [found[place] for place in range(len(given))]
 
 
-def _of_a_size(counts: Sequence[int]) -> list[list[int]]:
+def of_a_size(counts: Sequence[int]) -> list[list[int]]:
     """Places in `counts`, those together whose counts are filled up to the same size."""
     by_size: dict[int, list[int]] = {}
     for place, count in enumerate(counts):
@@ -48,12 +51,8 @@ def _of_a_size(counts: Sequence[int]) -> list[list[int]]:
 
 
 def _fit(prior: Prior, given: Sequence[Given], transport: Transport) -> list[LinearSurrogate]:
-    features, rewards, present = _padded(given)
-    y, mean, scale = standardise_stacked(rewards, present)
-    one = present[..., None].double()
-    design = torch.cat([standardised(features, transport.clean) * one, one], dim=-1)
-    problem = spectrum(design, y, present.sum(dim=-1).double())
-    known = posterior(problem, RATIOS[log_posterior(problem).argmax(dim=-1)])
+    y, items, present, mean, scale = stacked_rewards([observations for observations, _ in given])
+    known = _posterior(_design(given, items, present, transport), y, present)
     weights, intercepts = _heads(known.weights, transport)
     factors, stds = known.factor.float(), known.variance.sqrt().tolist()
     width = transport.clean.scale * math.sqrt(prior.feature_dim)
@@ -62,7 +61,6 @@ def _fit(prior: Prior, given: Sequence[Given], transport: Transport) -> list[Lin
     rows = zip(
         weights.unbind(), intercepts.unbind(), factors, stds, mean.tolist(), scale.tolist(), strict=True
     )
-    # Rows that fill up have eigenvalue 0, and eigenvalues ascend.
     sizes = [min(len(observations), factors.shape[1]) for observations, _ in given]
     return [
         LinearSurrogate(
@@ -70,7 +68,7 @@ def _fit(prior: Prior, given: Sequence[Given], transport: Transport) -> list[Lin
             levels=levels,
             weights=w,
             intercepts=b,
-            posterior=Posterior(*shared, factor[-size:], 1.0, std),
+            posterior=Posterior(*shared, factor[:size], 1.0, std),
             reward_mean=reward_mean,
             reward_scale=reward_scale,
             prior_hash=prior.content_hash,
@@ -79,25 +77,45 @@ def _fit(prior: Prior, given: Sequence[Given], transport: Transport) -> list[Lin
     ]
 
 
-def _padded(given: Sequence[Given]) -> tuple[Tensor, Tensor, Tensor]:
-    """Features of the item of each answer (B, A, F), rewards (B, A), and which of them there are (B, A)."""
-    counts = torch.tensor([len(observations) for observations, _ in given])
+def stacked_rewards(given: Sequence[Observations]) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Of B users' scalar answers: y, items, present, all (B, A), then means and scales (B).
+
+    Standardised rewards and the row of the item that each is about, 0 where there is no answer, and where
+    there is one.
+    """
+    counts = torch.tensor([len(observations) for observations in given])
     present = torch.arange(int(counts.max())) < counts[:, None]
-    items = torch.cat([features for _, features in given]).double()
-    values = torch.cat([observations.values for observations, _ in given])
-    features, rewards = items.new_zeros(*present.shape, items.shape[1]), values.new_zeros(present.shape)
-    features[present] = items[_items_of_answers(given)]
-    rewards[present] = values
-    return features, rewards, present
+    rewards, items = (
+        torch.zeros(present.shape, dtype=torch.float64),
+        torch.zeros(present.shape, dtype=torch.long),
+    )
+    rewards[present] = torch.cat([observations.values for observations in given])
+    items[present] = torch.tensor([row for observations in given for (row,) in observations.rows])
+    y, mean, scale = standardise_stacked(rewards, present)
+    return y, items, present, mean, scale
 
 
-def _items_of_answers(given: Sequence[Given]) -> Tensor:
-    """Rows of all users' items put after each other, one for each of their answers."""
-    rows, start = [], 0
-    for observations, features in given:
-        rows += [start + row for (row,) in observations.rows]
-        start += len(features)
-    return torch.tensor(rows)
+def _design(given: Sequence[Given], items: Tensor, present: Tensor, transport: Transport) -> Tensor:
+    """(B, A, F + 1), a row for each answer, of zeros where there is none."""
+    firsts = torch.tensor([0] + [len(features) for _, features in given[:-1]]).cumsum(0)
+    features = torch.cat([features for _, features in given]).double()
+    of_items = standardised(features, transport.clean)
+    of_items = torch.cat([of_items, torch.ones_like(of_items[:, :1])], dim=1)
+    return of_items[items + firsts[:, None]] * present[..., None]
+
+
+def _posterior(design: Tensor, y: Tensor, present: Tensor) -> RidgePosterior:
+    """At the ratio of highest posterior probability; rows of the factor that say nothing come last."""
+    count = present.sum(dim=-1)
+    if design.shape[1] > design.shape[2]:
+        problem = spectrum(design, y, count.double())
+        known = ridge.posterior(problem, RATIOS[ridge.log_posterior(problem).argmax(dim=-1)])
+        # Eigenvalues ascend.
+        return replace(known, factor=known.factor.flip(1))
+    answers = Answers(y, torch.zeros_like(y[:, 0]), count.double(), count.tolist())
+    gram = design @ design.mT
+    ratio = RATIOS[log_posterior(gram[:, None], answers)[:, 0].argmax(dim=-1)]
+    return posterior(design, gram, answers, ratio)
 
 
 def _heads(known: Tensor, transport: Transport) -> tuple[Tensor, Tensor]:

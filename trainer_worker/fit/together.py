@@ -13,8 +13,9 @@ from apa.priors.base import Prior
 from apa.records.session import SurrogateFamily
 from apa.surrogates.base import Surrogate
 from trainer_worker.fit import check, fit
-from trainer_worker.fit.encode import FeatureCache, ItemFeatures
-from trainer_worker.fit.gp import lies_in_features
+from trainer_worker.fit.encode import Encode, FeatureCache, ItemFeatures, encode_items
+from trainer_worker.fit.exact_gp import fit_exact_gps, is_exact
+from trainer_worker.fit.gp import coordinates_of, lies_in_features, places
 from trainer_worker.fit.stacked import fit_stacked
 from trainer_worker.fit.transport import Transport
 from trainer_worker.observations import Observations
@@ -78,20 +79,47 @@ def _stacked(
     family: SurrogateFamily, prior: Prior, problems: Sequence[Problem], transport: Transport | None
 ) -> dict[int, Surrogate]:
     """Those that can be computed as one, by place; none where that fails, and each is fitted alone."""
-    if family != "linear" or transport is None:
-        return {}
     found = {
-        place: (one.observations, one.features.clean)
+        place: one
         for place, one in enumerate(problems)
-        if one.features is not None and one.observations.kind == "scalar" and _is_sound(prior, one)
+        if _stacks(family, one, transport) and _is_sound(prior, one)
     }
     if len(found) < 2:
         return {}
     try:
-        return dict(zip(found, fit_stacked(prior, list(found.values()), transport), strict=True))
+        return dict(zip(found, _fit_stack(family, prior, list(found.values()), transport), strict=True))
     except Exception:
         logger.warning("sessions are fitted one by one: their stack failed", exc_info=True)
         return {}
+
+
+def _stacks(family: SurrogateFamily, problem: Problem, transport: Transport | None) -> bool:
+    """Whether the fit has a closed form that many sessions share."""
+    if family == "gp":
+        return is_exact(problem.observations)
+    scalar = problem.observations.kind == "scalar"
+    return family == "linear" and scalar and transport is not None and problem.features is not None
+
+
+def _fit_stack(
+    family: SurrogateFamily, prior: Prior, problems: Sequence[Problem], transport: Transport | None
+) -> Sequence[Surrogate]:
+    if family == "gp":
+        at = coordinates_of(prior, transport)
+        given = [
+            (one.observations, places(prior, at, one.observations.x, one.seed, _known(one)))
+            for one in problems
+        ]
+        return fit_exact_gps(prior, given, transport)
+    assert transport is not None
+    known = [(one.observations, one.features.clean) for one in problems if one.features is not None]
+    return fit_stacked(prior, known, transport)
+
+
+def _known(problem: Problem) -> Encode:
+    """The features that the problem comes with, where the process lies in features."""
+    features = problem.features
+    return encode_items if features is None else lambda *_: features
 
 
 def _is_sound(prior: Prior, problem: Problem) -> bool:
