@@ -59,8 +59,9 @@ def fit(
     if family == "mlp":
         return fit_mlp(observations, seed)
     if family == "gp" and is_exact(observations):
-        z = places(prior, coordinates_of(prior, transport), observations.x, seed, encode)
-        return fit_exact_gps(prior, [(observations, z)], transport)[0]
+        at = coordinates_of(prior, transport)
+        z = places(prior, at, observations.x, seed, encode)
+        return fit_exact_gps(at, [(observations, z)], transport)[0]
     if family == "gp":
         return fit_gp(prior, observations, seed, encode, transport)
     if prior.feature_dim == 0:

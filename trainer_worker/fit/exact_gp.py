@@ -11,24 +11,19 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from apa.priors.base import Prior
-from apa.surrogates.coordinates import FeatureCoordinates
+from apa.surrogates.coordinates import Coordinates, FeatureCoordinates
 from apa.surrogates.gp import GpSurrogate, rbf
 from trainer_worker.fit import gp
 from trainer_worker.fit.gp import (
     BANDWIDTHS,
-    coordinates_of,
     log_prior_of_bandwidths,
     typical_distance,
 )
 from trainer_worker.fit.ridge import RATIOS
-from trainer_worker.fit.stacked import of_a_size, stacked_rewards
+from trainer_worker.fit.stacks import in_stacks, stacked_rewards
 from trainer_worker.fit.transport import Transport
 from trainer_worker.fit.tridiagonal import Answers, log_posterior, posterior
 from trainer_worker.observations import Observations
-
-_KERNELS_AT_ONCE = 2**20
-"""Numbers of all kernels in one stack: 8 MiB, so that they are found in the processor's cache."""
 
 Given = tuple[Observations, Tensor]
 """Rewards of M items, and where these lie: (M, D), float64."""
@@ -39,23 +34,26 @@ def is_exact(observations: Observations) -> bool:
     return observations.kind == "scalar" and len(observations.x) <= gp.MAX_CENTRES
 
 
-def fit_exact_gps(prior: Prior, given: Sequence[Given], transport: Transport | None) -> list[GpSurrogate]:
-    """A surrogate for each user, in order; those for which `is_exact`."""
-    found: dict[int, GpSurrogate] = {}
-    for places in of_a_size([len(z) for _, z in given]):
-        most = max(len(given[place][1]) for place in places)
-        at_once = max(1, _KERNELS_AT_ONCE // (len(BANDWIDTHS) * most**2))
-        for start in range(0, len(places), at_once):
-            part = places[start : start + at_once]
-            found |= dict(zip(part, _fit(prior, [given[place] for place in part], transport), strict=True))
-    return [found[place] for place in range(len(given))]
+def fit_exact_gps(
+    coordinates: Coordinates, given: Sequence[Given], transport: Transport | None
+) -> list[GpSurrogate]:
+    """A surrogate for each user, in order; those for which `is_exact`.
 
-
-def _fit(prior: Prior, given: Sequence[Given], transport: Transport | None) -> list[GpSurrogate]:
-    coordinates = coordinates_of(prior, transport)
+    Args:
+        coordinates: in which the items lie. transport: of the prior, where that has one.
+    """
     known = transport if isinstance(coordinates, FeatureCoordinates) else None
+    return in_stacks(
+        given,
+        [len(z) for _, z in given],
+        lambda items: len(BANDWIDTHS) * items**2,
+        lambda part: _fit(coordinates, part, known),
+    )
+
+
+def _fit(coordinates: Coordinates, given: Sequence[Given], transport: Transport | None) -> list[GpSurrogate]:
     z = torch.nn.utils.rnn.pad_sequence([one for _, one in given], batch_first=True)
-    bandwidths = _bandwidths([typical_distance(one, known) for _, one in given])
+    bandwidths = _bandwidths([typical_distance(one, transport) for _, one in given])
     answers, times, mean, scale = _per_item(given, z.shape[1])
     root = times.sqrt()
     grams = rbf(z[:, None], z[:, None], bandwidths[..., None, None])

@@ -18,15 +18,11 @@ from apa.surrogates.linear import LinearSurrogate
 from apa.surrogates.posterior import Posterior
 from trainer_worker.fit import ridge
 from trainer_worker.fit.encode import LEVELS
-from trainer_worker.fit.linear import standardised
 from trainer_worker.fit.ridge import RATIOS, RidgePosterior, spectrum
-from trainer_worker.fit.standardise import standardise_stacked
+from trainer_worker.fit.stacks import in_stacks, stacked_rewards
 from trainer_worker.fit.transport import Transport
 from trainer_worker.fit.tridiagonal import Answers, log_posterior, posterior
 from trainer_worker.observations import Observations
-
-SIZES = (8, 16, 24, 32, 48, 64, 80, 128, 192, 256)
-"""Answers that a stack is filled up to; beyond the last, to the next multiple of it."""
 
 Given = tuple[Observations, Tensor]
 """Rewards of M items, and the items' clean features (M, F)."""
@@ -34,20 +30,13 @@ Given = tuple[Observations, Tensor]
 
 def fit_stacked(prior: Prior, given: Sequence[Given], transport: Transport) -> list[LinearSurrogate]:
     """A surrogate for each user, in order; scalar answers only."""
-    found: dict[int, LinearSurrogate] = {}
-    for places in of_a_size([len(observations) for observations, _ in given]):
-        stack = _fit(prior, [given[place] for place in places], transport)
-        found |= dict(zip(places, stack, strict=True))
-    return [found[place] for place in range(len(given))]
-
-
-def of_a_size(counts: Sequence[int]) -> list[list[int]]:
-    """Places in `counts`, those together whose counts are filled up to the same size."""
-    by_size: dict[int, list[int]] = {}
-    for place, count in enumerate(counts):
-        size = next((size for size in SIZES if size >= count), -(-count // SIZES[-1]) * SIZES[-1])
-        by_size.setdefault(size, []).append(place)
-    return list(by_size.values())
+    width = len(transport.clean.scale)
+    return in_stacks(
+        given,
+        [len(observations) for observations, _ in given],
+        lambda answers: answers * width,
+        lambda part: _fit(prior, part, transport),
+    )
 
 
 def _fit(prior: Prior, given: Sequence[Given], transport: Transport) -> list[LinearSurrogate]:
@@ -77,31 +66,17 @@ def _fit(prior: Prior, given: Sequence[Given], transport: Transport) -> list[Lin
     ]
 
 
-def stacked_rewards(given: Sequence[Observations]) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Of B users' scalar answers: y, items, present, all (B, A), then means and scales (B).
-
-    Standardised rewards and the row of the item that each is about, 0 where there is no answer, and where
-    there is one.
-    """
-    counts = torch.tensor([len(observations) for observations in given])
-    present = torch.arange(int(counts.max())) < counts[:, None]
-    rewards, items = (
-        torch.zeros(present.shape, dtype=torch.float64),
-        torch.zeros(present.shape, dtype=torch.long),
-    )
-    rewards[present] = torch.cat([observations.values for observations in given])
-    items[present] = torch.tensor([row for observations in given for (row,) in observations.rows])
-    y, mean, scale = standardise_stacked(rewards, present)
-    return y, items, present, mean, scale
-
-
 def _design(given: Sequence[Given], items: Tensor, present: Tensor, transport: Transport) -> Tensor:
     """(B, A, F + 1), a row for each answer, of zeros where there is none."""
     firsts = torch.tensor([0] + [len(features) for _, features in given[:-1]]).cumsum(0)
-    features = torch.cat([features for _, features in given]).double()
-    of_items = standardised(features, transport.clean)
-    of_items = torch.cat([of_items, torch.ones_like(of_items[:, :1])], dim=1)
-    return of_items[items + firsts[:, None]] * present[..., None]
+    features = torch.cat([features for _, features in given])[items + firsts[:, None]]
+    scale, width = transport.clean, features.shape[-1]
+    # Written into its place: most of what a linear fit of many answers costs is to move these numbers.
+    design = torch.empty(*items.shape, width + 1, dtype=torch.float64)
+    design[..., :-1] = features
+    design[..., :-1].sub_(scale.mean).div_(scale.scale * math.sqrt(width))
+    design[..., -1] = 1.0
+    return design if bool(present.all()) else design.mul_(present[..., None])
 
 
 def _posterior(design: Tensor, y: Tensor, present: Tensor) -> RidgePosterior:

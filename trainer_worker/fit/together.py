@@ -110,7 +110,7 @@ def _fit_stack(
             (one.observations, places(prior, at, one.observations.x, one.seed, _known(one)))
             for one in problems
         ]
-        return fit_exact_gps(prior, given, transport)
+        return fit_exact_gps(at, given, transport)
     assert transport is not None
     known = [(one.observations, one.features.clean) for one in problems if one.features is not None]
     return fit_stacked(prior, known, transport)

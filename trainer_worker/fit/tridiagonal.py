@@ -75,8 +75,8 @@ def posterior(design: Tensor, gram: Tensor, answers: Answers, ratio: Tensor) -> 
         torch.linalg.LinAlgError: gram + ratio I is not positive definite to rounding.
     """
     root = torch.linalg.cholesky(gram + ratio[:, None, None] * torch.eye(gram.shape[-1], dtype=gram.dtype))
-    both = torch.linalg.solve_triangular(root, torch.cat([design, answers.y[..., None]], dim=-1), upper=False)
-    factor, half = both[..., :-1], both[..., -1:]
+    factor = torch.linalg.solve_triangular(root, design, upper=False)
+    half = torch.linalg.solve_triangular(root, answers.y[..., None], upper=False)
     misfit = half.square().sum(dim=(1, 2)) + answers.left_over / ratio
     return RidgePosterior((factor.mT @ half)[..., 0], factor, variance_of(misfit, answers.count))
 

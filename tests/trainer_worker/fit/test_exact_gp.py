@@ -11,7 +11,7 @@ from apa.errors import InvalidArgument
 from apa.surrogates import GpSurrogate
 from apa.surrogates.coordinates import FeatureCoordinates
 from tests.apa.surrogates.toys import ToyPrior, draw
-from trainer_worker.fit import FeatureCache, Transport, exact_gp, fit, together
+from trainer_worker.fit import FeatureCache, Transport, fit, stacks, together
 from trainer_worker.fit.gp import fit_gp
 from trainer_worker.fit.together import Problem, encoded, fit_together, reads_features
 from trainer_worker.fit.transport import fit_transport
@@ -87,7 +87,7 @@ def test_images_are_stacked_by_the_features_that_are_known(
 def test_more_users_than_are_held_at_once_are_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     problems = _problems(VECTORS, [7, 5, 6, 8, 5])
     whole = _together(VECTORS, problems, None)
-    monkeypatch.setattr(exact_gp, "_KERNELS_AT_ONCE", 2 * 6 * 64)
+    monkeypatch.setattr(stacks, "NUMBERS", 2 * 6 * 64)
     for found, one in zip(_together(VECTORS, problems, None), whole, strict=True):
         assert isinstance(one, GpSurrogate)
         assert_same(VECTORS, found, one)
