@@ -53,23 +53,21 @@ def fit_exact_gps(
 
 def _fit(coordinates: Coordinates, given: Sequence[Given], transport: Transport | None) -> list[GpSurrogate]:
     z = torch.nn.utils.rnn.pad_sequence([one for _, one in given], batch_first=True)
-    bandwidths = _bandwidths([typical_distance(one, transport) for _, one in given])
+    widths = torch.tensor([typical_distance(one, transport) for _, one in given], dtype=torch.float64)
     answers, times, mean, scale = _per_item(given, z.shape[1])
     root = times.sqrt()
-    grams = rbf(z[:, None], z[:, None], bandwidths[..., None, None])
-    grams.add_(1.0).mul_((root[:, :, None] * root[:, None, :])[:, None])
-    evidence = log_posterior(grams, answers) + log_prior_of_bandwidths()[:, None]
+    evidence = log_posterior(_grams(z, widths, root), answers) + log_prior_of_bandwidths()[:, None]
     best = evidence.flatten(1).argmax(dim=1)
-    which, ratios = best // len(RATIOS), RATIOS[best % len(RATIOS)]
-    rows = torch.arange(len(given))
+    bandwidths = (torch.tensor(BANDWIDTHS, dtype=torch.float64)[best // len(RATIOS)] * widths).sqrt()
     design = torch.cat([torch.diag_embed(root), root[..., None]], dim=-1)
-    learnt = posterior(design, grams[rows, which], answers, ratios)
+    gram = (rbf(z, z, bandwidths[:, None, None]) + 1.0) * root[:, :, None] * root[:, None, :]
+    learnt = posterior(design, gram, answers, RATIOS[best % len(RATIOS)])
     each = zip(
         given,
         z.float(),
         learnt.weights.float(),
         learnt.weights[:, -1].tolist(),
-        bandwidths[rows, which].tolist(),
+        bandwidths.tolist(),
         learnt.factor.float(),
         learnt.variance.sqrt().tolist(),
         mean.tolist(),
@@ -95,10 +93,24 @@ def _fit(coordinates: Coordinates, given: Sequence[Given], transport: Transport 
     ]
 
 
-def _bandwidths(spreads: Sequence[float]) -> Tensor:
-    """(B, 6), of the kernel in units of the coordinates."""
-    shares = torch.tensor(BANDWIDTHS, dtype=torch.float64)
-    return (torch.tensor(spreads, dtype=torch.float64)[:, None] * shares).sqrt()
+def _grams(z: Tensor, widths: Tensor, root: Tensor) -> Tensor:
+    """(B, 6, N, N), the covariances of answers at every bandwidth.
+
+    A kernel is a power of the one that is wider: its square, as the bandwidths are chosen.
+
+    Args:
+        z: (B, N, D). widths: (B), typical squared distances. root: (B, N), of how often an item was answered.
+    """
+    grams = z.new_empty(len(z), len(BANDWIDTHS), z.shape[1], z.shape[1])
+    kernel = rbf(z, z, (BANDWIDTHS[-1] * widths).sqrt()[:, None, None])
+    grams[:, -1] = kernel
+    for place in range(len(BANDWIDTHS) - 1, 0, -1):
+        kernel = kernel ** (BANDWIDTHS[place] / BANDWIDTHS[place - 1])
+        grams[:, place - 1] = kernel
+    grams.add_(1.0)
+    if bool((root == 1.0).all()):
+        return grams
+    return grams.mul_((root[:, :, None] * root[:, None, :])[:, None])
 
 
 def _per_item(given: Sequence[Given], size: int) -> tuple[Answers, Tensor, Tensor, Tensor]:

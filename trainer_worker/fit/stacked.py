@@ -89,7 +89,7 @@ def _posterior(design: Tensor, y: Tensor, present: Tensor) -> RidgePosterior:
         return replace(known, factor=known.factor.flip(1))
     answers = Answers(y, torch.zeros_like(y[:, 0]), count.double(), count.tolist())
     gram = design @ design.mT
-    ratio = RATIOS[log_posterior(gram[:, None], answers)[:, 0].argmax(dim=-1)]
+    ratio = RATIOS[log_posterior(gram[:, None].clone(), answers)[:, 0].argmax(dim=-1)]
     return posterior(design, gram, answers, ratio)
 
 

@@ -50,12 +50,13 @@ class Answers:
 def log_posterior(grams: Tensor, answers: Answers) -> Tensor:
     """(B, K, 57), of each of `RATIOS`, up to a constant, under K designs Z with Z Z^T = grams: (B, K, N, N).
 
-    Float64; zero where rows are filled up.
+    Args:
+        grams: float64, zero where rows are filled up; they are overwritten.
     """
     num_designs, size = grams.shape[1], grams.shape[-1]
     turned = _turned(grams, answers.y).flatten(0, 1).numpy()
     sizes = [rows for rows in answers.sizes for _ in range(num_designs)]
-    log_det, first = _eliminated(*_tridiagonal(turned, sizes), RATIOS.numpy())
+    log_det, first = _eliminated(*tridiagonal(turned, sizes), RATIOS.numpy())
     shape = (-1, num_designs, len(RATIOS))
     log_dets = torch.from_numpy(log_det).reshape(shape)
     inside = answers.y.square().sum(dim=1)[:, None, None] / torch.from_numpy(first).reshape(shape)
@@ -82,18 +83,18 @@ def posterior(design: Tensor, gram: Tensor, answers: Answers, ratio: Tensor) -> 
 
 
 def _turned(grams: Tensor, y: Tensor) -> Tensor:
-    """H grams H (B, K, N, N), H the reflection that takes y (B, N) to a multiple of e_1."""
+    """H grams H (B, K, N, N) in their place, H the reflection that takes y (B, N) to a multiple of e_1."""
     v = y.clone()
     v[:, 0] += y.norm(dim=1).copysign(y[:, 0])
     v = torch.nn.functional.normalize(v, dim=1)[:, None, :, None].expand(*grams.shape[:-1], 1).flatten(0, 1)
     grams = grams.flatten(0, 1)
     p = grams @ v
     w = 2.0 * (p - v * (v.mT @ p))
-    turned = torch.baddbmm(grams, torch.cat([v, w], dim=-1), torch.cat([w, v], dim=-1).mT, alpha=-1.0)
+    turned = grams.baddbmm_(torch.cat([v, w], dim=-1), torch.cat([w, v], dim=-1).mT, alpha=-1.0)
     return turned.reshape(len(y), -1, *grams.shape[1:])
 
 
-def _tridiagonal(
+def tridiagonal(
     matrices: NDArray[np.float64], sizes: Sequence[int]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Diagonals (P, N) and squared off-diagonals (P, N) of matrices (P, N, N), e_1 staying what it is."""
