@@ -98,10 +98,14 @@ def _heads(known: Tensor, transport: Transport) -> tuple[Tensor, Tensor]:
     clean = transport.clean
     w, intercept = known[:, :-1] / math.sqrt(len(clean.scale)), known[:, -1]
     at_end = w / clean.scale
-    weights = [torch.zeros_like(w), *(w @ transport.maps.mT), at_end]
+    weights = [
+        torch.zeros_like(w, dtype=torch.float32),
+        *(w.float() @ transport.steering_maps),
+        at_end.float(),
+    ]
     intercepts = [
         torch.zeros_like(intercept),
         *(w @ transport.offsets.T + intercept[:, None]).unbind(dim=1),
         intercept - at_end @ clean.mean,
     ]
-    return torch.stack(weights, dim=1).float(), torch.stack(intercepts, dim=1).float()
+    return torch.stack(weights, dim=1), torch.stack(intercepts, dim=1).float()

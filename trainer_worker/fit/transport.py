@@ -8,6 +8,7 @@ few answers.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from safetensors import SafetensorError
@@ -48,6 +49,11 @@ class Transport:
     offsets: Tensor
     directions: Tensor | None = None
     variances: Tensor | None = None
+
+    @cached_property
+    def steering_maps(self) -> Tensor:
+        """(L - 2, F, F), transposed and as precise as the weights that steer."""
+        return self.maps.mT.float().contiguous()
 
     def to_bytes(self) -> bytes:
         tensors = {
