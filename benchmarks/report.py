@@ -79,26 +79,31 @@ def row(
     return Row(what, statistics.median(ordered), low, high, len(ordered), bound, sense, note)
 
 
-def seconds(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
+def seconds(work: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
+    began = clock()
     work()
-    return time.perf_counter() - began
+    return clock() - began
 
 
 def ratios(
-    numerator: Callable[[], object], denominator: Callable[[], object], repeats: int, times: int = 1
+    numerator: Callable[[], object],
+    denominator: Callable[[], object],
+    repeats: int,
+    times: int = 1,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> list[float]:
     """Time of one over time of the other, in turns and in changing order, so that both see the same machine.
 
     Args:
         times: calls in one timing.
+        clock: seconds; `time.process_time` for what computes in one thread beside other work.
     """
     found = []
     numerator(), denominator()
     for repeat in range(repeats):
         taken = {}
         for work in (numerator, denominator) if repeat % 2 else (denominator, numerator):
-            taken[work] = seconds(lambda work=work: [work() for _ in range(times)])  # type: ignore[misc]
+            taken[work] = seconds(lambda work=work: [work() for _ in range(times)], clock)  # type: ignore[misc]
         found.append(taken[numerator] / taken[denominator])
     return found
 
