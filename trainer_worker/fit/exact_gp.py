@@ -14,11 +14,7 @@ from torch import Tensor
 from apa.surrogates.coordinates import Coordinates, FeatureCoordinates
 from apa.surrogates.gp import GpSurrogate, rbf
 from trainer_worker.fit import gp
-from trainer_worker.fit.gp import (
-    BANDWIDTHS,
-    log_prior_of_bandwidths,
-    typical_distance,
-)
+from trainer_worker.fit.gp import BANDWIDTHS, log_prior_of_bandwidths, typical_distance
 from trainer_worker.fit.ridge import RATIOS
 from trainer_worker.fit.stacks import in_stacks, stacked_rewards
 from trainer_worker.fit.transport import Transport
