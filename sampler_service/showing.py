@@ -27,6 +27,10 @@ from sampler_service.selection import POLICIES, Candidates, Choice, Policy, Roun
 
 Policies = Mapping[PolicyName, Policy]
 
+NEARBY = 512
+"""Items around the particles that a policy which looks around chooses from; measured in
+docs/decisions/0014."""
+
 
 @dataclass(frozen=True)
 class Pool:
@@ -46,8 +50,14 @@ class Pool:
         return len(self.rows)
 
 
-def pool_of(job: Job, population: Population, shown_before: Collection[str]) -> Pool:
-    """The distinct particles; of a catalogue the distinct items, none that this session has seen."""
+def pool_of(
+    job: Job, population: Population, shown_before: Collection[str], looks_around: bool = False
+) -> Pool:
+    """The distinct particles; of a catalogue the distinct items, none that this session has seen.
+
+    Args:
+        looks_around: of a catalogue take the items around the particles too.
+    """
     catalogue = catalogue_of(job.prior)
     if catalogue is None:
         rows = distinct(population.x)
@@ -59,7 +69,10 @@ def pool_of(job: Job, population: Population, shown_before: Collection[str]) -> 
     number = min(max(len(fresh), job.num_shown), len(x), len(catalogue) - len(seen))
     if number == 0:
         return Pool(torch.empty(0, dtype=torch.long), population.x[:0], [])
-    decoded = catalogue.decode_distinct(x, number, seen)
+    if looks_around:
+        decoded = catalogue.neighbourhood(x, max(number, NEARBY), seen)
+    else:
+        decoded = catalogue.decode_distinct(x, number, seen)
     vectors = torch.from_numpy(catalogue.vectors[decoded.items])
     item_ids = [catalogue.items[position].item_id for position in decoded.items]
     return Pool(torch.from_numpy(decoded.rows), vectors.to(population.x), item_ids)
@@ -143,10 +156,12 @@ def make_slate(
     policies: Policies = POLICIES,
 ) -> Made:
     """The slate of a finished run, whose population is on the host."""
-    pool = pool_of(job, population, shown_before)
+    assert job.session is not None
+    # A cold start shows draws of the prior as they come.
+    looks_around = job.surrogate is not None and policies[job.session.config.policy].looks_around
+    pool = pool_of(job, population, shown_before, looks_around)
     prediction = expected_of(job, pool, expecting)
     choices = choose(job, population, pool, prediction, expecting, policies)
-    assert job.session is not None
     assert job.reservation is not None
     slate_id = job.reservation.slate_id
     items = tuple(_item(slate_id, place, choice, pool, prediction) for place, choice in enumerate(choices))

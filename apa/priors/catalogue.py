@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apa.errors import FailedPrecondition, InvalidArgument, NotFound
-from apa.priors.distinct import Decoded, decode_distinct
+from apa.priors.distinct import Decoded, Flags, decode_distinct, neighbourhood
 from apa.priors.vector_index import BruteForceIndex, Indices, VectorIndex
 
 IndexFactory = Callable[[NDArray[np.float32]], VectorIndex]
@@ -94,19 +94,33 @@ class Catalogue:
             InvalidArgument: fewer particles than k, or k below 1.
             FailedPrecondition: fewer than k items are left after the exclusions.
         """
-        forbidden = frozenset(excluded) & frozenset(range(len(self)))
+        taken = self._flags(excluded)
         if not 1 <= k <= len(x_ordered):
             raise InvalidArgument(
                 "each item needs a particle", field="k", expected=f"1 to {len(x_ordered)}", found=str(k)
             )
-        left = len(self) - len(forbidden)
+        left = int((~taken).sum())
         if left < k:
             raise FailedPrecondition(
                 "the catalogue has too few items left", field="k", expected=f"at most {left}", found=str(k)
             )
-        taken = np.zeros(len(self), dtype=np.bool_)
-        taken[list(forbidden)] = True
         return decode_distinct(self.index, x_ordered, k, taken)
+
+    def neighbourhood(self, x: NDArray[np.floating], count: int, excluded: Collection[int] = ()) -> Decoded:
+        """`count` different items around the particles; see `apa.priors.distinct`.
+
+        Args:
+            x: (M, D), M of at least 1.
+            count: how many items; all that are left where there are fewer.
+            excluded: as in `decode_distinct`.
+        """
+        return neighbourhood(self.index, x, count, self._flags(excluded))
+
+    def _flags(self, positions: Collection[int]) -> Flags:
+        """(N,), true at these positions; of others nothing is said."""
+        flags = np.zeros(len(self), dtype=np.bool_)
+        flags[list(frozenset(positions) & frozenset(range(len(self))))] = True
+        return flags
 
     def upserted(self, items: Sequence[Item], vectors: NDArray[np.float32]) -> Catalogue:
         """With these items: known ids are replaced in place, new ones appended.

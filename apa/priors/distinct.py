@@ -1,4 +1,4 @@
-"""Different items for ordered particles: who takes which of the items near it."""
+"""Different items for particles: who takes which of the items near it, and which are around them all."""
 
 from __future__ import annotations
 
@@ -47,6 +47,39 @@ def decode_distinct(index: VectorIndex, x: NDArray[np.floating], k: int, taken: 
         items=np.array([chosen[row][0] for row in rows], dtype=np.int64),
         squared_distances=np.array([chosen[row][1] for row in rows]),
     )
+
+
+def neighbourhood(index: VectorIndex, x: NDArray[np.floating], count: int, taken: Flags) -> Decoded:
+    """The items around the particles: the nearest of every one, then the second nearest, and so on.
+
+    Every particle reaches for as many, so that a crowd in one place does not leave the others out.
+
+    Args:
+        x: (M, D), M of at least 1.
+        count: of items; all that are not taken where there are fewer.
+        taken: (N,), items not to choose.
+
+    Returns:
+        `rows` is the particle that came to an item first, not ascending; items in the order in which they
+        were come to, nearer ones first.
+    """
+    count = min(count, int((~taken).sum()))
+    depth = min(len(taken), _FIRST_DEPTH)
+    while True:
+        near, squared = index.search(x, depth)
+        free = ~taken[near]
+        rank = free.cumsum(axis=1)
+        # So far every particle has come, whatever was taken on its way.
+        reached = free & (rank <= rank[:, -1].min())
+        if depth == len(taken) or len(np.unique(near[reached])) >= count:
+            break
+        depth = min(len(taken), 2 * depth)
+    rows, _ = np.nonzero(reached)
+    items, distances = near[reached], squared[reached]
+    order = np.lexsort((distances, rank[reached]))
+    _, first = np.unique(items[order], return_index=True)
+    kept = order[np.sort(first)[:count]]
+    return Decoded(rows=rows[kept], items=items[kept], squared_distances=distances[kept])
 
 
 def _take_nearest(

@@ -101,7 +101,7 @@ def _shown(one: Round, logging: str, generator: torch.Generator) -> list[tuple[i
     policy = POLICIES[logging]
     if isinstance(policy, GumbelTopK):
         # Its exact propensities are known of the round; to draw again needs no quadrature.
-        picks = policy.draw(one.candidates, K, generator)
+        picks = policy.draw(one.candidates, K, AT, generator)
         return [(pick.position, float(one.inclusion[logging][pick.position])) for pick in picks]
     choices = policy(one.candidates, K, AT, generator)
     return [(choice.index, choice.propensity) for choice in choices]

@@ -78,6 +78,10 @@ class Policy(Protocol):
     """Chooses k of the candidates, best first; all of them where there are fewer than k."""
 
     @property
+    def looks_around(self) -> bool:
+        """Whether a catalogue's candidates are also the items around the particles, not only the nearest."""
+
+    @property
     def needs_correlation(self) -> bool:
         """Whether the candidates have to come with their correlation."""
 

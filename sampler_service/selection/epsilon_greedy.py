@@ -45,6 +45,10 @@ class EpsilonGreedy:
     diverse: bool = False
 
     @property
+    def looks_around(self) -> bool:
+        return False
+
+    @property
     def needs_correlation(self) -> bool:
         return self.diverse
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from sampler_service.selection.candidates import Candidates, Choice, Round
 from sampler_service.selection.inclusion import inclusion_probabilities
 from sampler_service.selection.picking import Pick
-from sampler_service.selection.ucb import upper_bound
+from sampler_service.selection.ucb import kappa, upper_bound
 
 TEMPERATURE = 0.25
 """Of 32 candidates with normal scores, a slate of 8 keeps 95% of what the highest 8 are above the mean, and a
@@ -32,6 +32,10 @@ class GumbelTopK:
     temperature: float = TEMPERATURE
 
     @property
+    def looks_around(self) -> bool:
+        return False
+
+    @property
     def needs_correlation(self) -> bool:
         return False
 
@@ -42,32 +46,32 @@ class GumbelTopK:
         probabilities = self.inclusion(candidates, k, at, generator).clamp(min=_LEAST)
         return [
             candidates.choice(pick.position, "sampled", float(probabilities[pick.position]), pick.score)
-            for pick in self.draw(candidates, shown, generator)
+            for pick in self.draw(candidates, shown, at, generator)
         ]
 
-    def draw(self, candidates: Candidates, count: int, generator: torch.Generator) -> list[Pick]:
+    def draw(self, candidates: Candidates, count: int, at: Round, generator: torch.Generator) -> list[Pick]:
         """An ordered slate of `count`, at most M; scores are bounds with their noise, in their units."""
-        logits, unit = self._logits(candidates)
+        logits, unit = self._logits(candidates, at)
         # Of an Exp(1) draw the negative logarithm is a Gumbel; unlike that of rand() it is never infinite.
         noise = -torch.empty_like(logits).exponential_(generator=generator).log()
         drawn, positions = (logits + noise).topk(count)
-        scores = upper_bound(candidates).max() + unit * drawn
+        scores = upper_bound(candidates, kappa(at)).max() + unit * drawn
         return [Pick(*pick) for pick in zip(positions.tolist(), scores.tolist(), strict=True)]
 
     def inclusion(
         self,
         candidates: Candidates,
         k: int,
-        at: Round,  # noqa: ARG002
+        at: Round,
         generator: torch.Generator,  # noqa: ARG002
     ) -> Tensor:
         if len(candidates) == 0:
             return torch.zeros(0, dtype=torch.float64)
-        return inclusion_probabilities(self._logits(candidates)[0], k)
+        return inclusion_probabilities(self._logits(candidates, at)[0], k)
 
-    def _logits(self, candidates: Candidates) -> tuple[Tensor, float]:
+    def _logits(self, candidates: Candidates, at: Round) -> tuple[Tensor, float]:
         """(M,), 0 for the highest bound, and how much of a bound one is."""
-        bound = upper_bound(candidates).double()
+        bound = upper_bound(candidates, kappa(at)).double()
         unit = self.temperature * float(bound.std(correction=0))
         below = bound - bound.max()
         return (below / unit if unit > 0 else torch.zeros_like(below)), unit

@@ -33,6 +33,10 @@ class Thompson:
     num_draws: int = NUM_DRAWS
 
     @property
+    def looks_around(self) -> bool:
+        return False
+
+    @property
     def needs_correlation(self) -> bool:
         return True
 

@@ -9,24 +9,26 @@ import torch
 from torch import Tensor
 
 from sampler_service.selection.candidates import Candidates, Choice, Round
-from sampler_service.selection.picking import Score, included, pick_in_turn
+from sampler_service.selection.picking import Pick, included, pick_in_turn
 from sampler_service.selection.resemblance import share_of_variance_left
 
-KAPPA = 1.0
+FIRST_KAPPA, LAST_KAPPA = 2.0, 0.5
+"""Standard deviations that a bound is above its mean, at the budget's beginning and at its end; measured in
+docs/decisions/0014."""
 
 
-def upper_bound(candidates: Candidates, picked: Sequence[int] = ()) -> Tensor:  # noqa: ARG001
-    return candidates.prediction.mean + KAPPA * candidates.prediction.std
+def kappa(at: Round) -> float:
+    """What is found out late is of use to few slates: it falls linearly, and stays where the budget ended."""
+    return FIRST_KAPPA - (FIRST_KAPPA - LAST_KAPPA) * min(at.step / at.total_steps, 1.0)
 
 
-def upper_bound_once_known(candidates: Candidates, picked: Sequence[int]) -> Tensor:
-    """Each pick lowers the uncertainty of what resembles it and leaves every mean (Desautels et al. 2014).
+def upper_bound(candidates: Candidates, kappa: float, left: Tensor | float = 1.0) -> Tensor:
+    """(M,), mean + kappa std.
 
-    Where the paper conditions on an answer with its noise, the picked rewards are taken as known: to ask
-    twice about look-alikes would average noise out, but show the user the same thing twice.
+    Args:
+        left: (M,), the share of each standard deviation that is left.
     """
-    left = share_of_variance_left(candidates, picked).sqrt()
-    return candidates.prediction.mean + KAPPA * candidates.prediction.std * left
+    return candidates.prediction.mean + kappa * candidates.prediction.std * left
 
 
 @dataclass(frozen=True)
@@ -34,38 +36,46 @@ class UpperConfidenceBound:
     """Deterministic: what it shows has propensity 1, and of all else nothing can be learnt afterwards.
 
     Attributes:
-        diverse: whether picks count as known for those after them (GP-BUCB).
+        diverse: whether picks count as known for those after them (GP-BUCB, Desautels et al. 2014): each
+            lowers the uncertainty of what resembles it and leaves every mean. Where the paper conditions on
+            an answer with its noise, the picked rewards are taken as known: to ask twice about look-alikes
+            would average noise out, but show the user the same thing twice.
     """
 
     diverse: bool = False
 
     @property
-    def needs_correlation(self) -> bool:
-        return self.diverse
+    def looks_around(self) -> bool:
+        return True
 
     @property
-    def score(self) -> Score:
-        return upper_bound_once_known if self.diverse else upper_bound
+    def needs_correlation(self) -> bool:
+        return self.diverse
 
     def __call__(
         self,
         candidates: Candidates,
         k: int,
-        at: Round,  # noqa: ARG002
+        at: Round,
         generator: torch.Generator,  # noqa: ARG002
     ) -> list[Choice]:
-        picks = pick_in_turn(self.score, candidates, min(k, len(candidates)))
         return [
             candidates.choice(pick.position, "diverse" if self.diverse and place else "top", 1.0, pick.score)
-            for place, pick in enumerate(picks)
+            for place, pick in enumerate(self._picks(candidates, k, at))
         ]
 
     def inclusion(
         self,
         candidates: Candidates,
         k: int,
-        at: Round,  # noqa: ARG002
+        at: Round,
         generator: torch.Generator,  # noqa: ARG002
     ) -> Tensor:
-        picks = pick_in_turn(self.score, candidates, min(k, len(candidates)))
-        return included([pick.position for pick in picks], len(candidates))
+        return included([pick.position for pick in self._picks(candidates, k, at)], len(candidates))
+
+    def _picks(self, candidates: Candidates, k: int, at: Round) -> list[Pick]:
+        def score(candidates: Candidates, picked: Sequence[int]) -> Tensor:
+            left = share_of_variance_left(candidates, picked).sqrt() if self.diverse else 1.0
+            return upper_bound(candidates, kappa(at), left)
+
+        return pick_in_turn(score, candidates, min(k, len(candidates)))

@@ -11,7 +11,7 @@ import torch
 from apa.priors.catalogue import Catalogue, Item
 from sampler_service.calls import Job
 from sampler_service.population import Population
-from sampler_service.showing import pool_of
+from sampler_service.showing import NEARBY, pool_of
 from tests.apa.priors.networks import small_mlp_prior
 
 
@@ -32,9 +32,11 @@ def a_population(*positions: float) -> Population:
     return Population(**fields | {"x": x})
 
 
-def pool(num_items: int, num_shown: int, positions: list[float], seen: set[str]) -> list[str]:
+def pool(
+    num_items: int, num_shown: int, positions: list[float], seen: set[str], looks_around: bool = False
+) -> list[str]:
     job = cast(Job, FakeJob(num_items, num_shown))
-    found = pool_of(job, a_population(*positions), seen)
+    found = pool_of(job, a_population(*positions), seen, looks_around)
     assert found.item_ids is not None
     assert len(found.rows) == len(found.x) == len(found.item_ids)
     return list(found.item_ids)
@@ -52,7 +54,23 @@ def test_no_item_is_shown_twice_in_a_session() -> None:
     assert set(pool(50, 2, [3.0, 3.1, 9.0], {"i3", "gone"})) & {"i3"} == set()
 
 
+@pytest.mark.parametrize("looks_around", [False, True])
 @pytest.mark.parametrize("num_items", [0, 1, 3])
-def test_a_catalogue_that_runs_out_gives_what_is_left(num_items: int) -> None:
+def test_a_catalogue_that_runs_out_gives_what_is_left(num_items: int, looks_around: bool) -> None:
     seen = {f"i{i}" for i in range(3 - num_items)}
-    assert len(pool(3, 3, [0.0, 1.0, 2.0], seen)) == num_items
+    assert len(pool(3, 3, [0.0, 1.0, 2.0], seen, looks_around)) == num_items
+
+
+def test_to_look_around_is_to_choose_from_the_items_around_the_particles_too() -> None:
+    found = pool(10 * NEARBY, 2, [300.0, 2000.0], {"i301"}, looks_around=True)
+
+    positions = sorted(int(item_id[1:]) for item_id in found)
+    assert positions == [i for i in range(172, 429) if i != 301] + list(range(1872, 2128))
+
+
+def test_to_look_around_leaves_no_particle_s_own_item_out() -> None:
+    places = [float(place) for place in range(0, 4 * NEARBY, 2)]
+
+    assert {f"i{place:.0f}" for place in places} <= set(
+        pool(10 * NEARBY, 2, places, set(), looks_around=True)
+    )

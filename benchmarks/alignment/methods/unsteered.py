@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from alignment import Respond, Round, align
-from alignment.slates import Draw
+from alignment.algorithm_1 import changed
 from benchmarks.alignment.methods.catalogue import population_of
 from benchmarks.alignment.methods.method import Shown
 from benchmarks.alignment.tasks import Task, task_of
@@ -26,12 +26,15 @@ operations says how near that came."""
 
 def prior_only(task: Task, respond: Respond, seed: int, shown: Shown) -> None:
     """k draws a round, whatever was answered; of a catalogue items that were not shown."""
-    _align(
-        task,
+    align(
+        task.prior,
         respond,
-        seed,
-        shown,
-        lambda job: sample(job.prior, None, job.config, num_particles=job.num_shown),
+        # Of k candidates every policy shows all, but those that look around have more.
+        changed(task.config, {"policy": "epsilon_greedy"}),
+        seed=seed,
+        transport=task.transport,
+        draw=lambda job: sample(job.prior, None, job.config, num_particles=job.num_shown),
+        on_round=lambda done: shown(done.x),
     )
 
 
@@ -42,7 +45,15 @@ def fresh_pool(task: Task, respond: Respond, seed: int, shown: Shown) -> None:
         times = 1 if job.surrogate is None else DRAWS_FOR_A_STEERED_ONE
         return sample(job.prior, None, job.config, num_particles=times * job.num_particles)
 
-    _align(task, respond, seed, shown, draw)
+    align(
+        task.prior,
+        respond,
+        task.config,
+        seed=seed,
+        transport=task.transport,
+        draw=draw,
+        on_round=lambda done: shown(done.x),
+    )
 
 
 def stored_pool(task: Task, respond: Respond, seed: int, shown: Shown) -> None:
@@ -55,18 +66,6 @@ def stored_pool(task: Task, respond: Respond, seed: int, shown: Shown) -> None:
 
     align(
         task.prior, respond, task.config, seed=seed, transport=task.transport, draw=stored, on_round=on_round
-    )
-
-
-def _align(task: Task, respond: Respond, seed: int, shown: Shown, draw: Draw) -> None:
-    align(
-        task.prior,
-        respond,
-        task.config,
-        seed=seed,
-        transport=task.transport,
-        draw=draw,
-        on_round=lambda done: shown(done.x),
     )
 
 

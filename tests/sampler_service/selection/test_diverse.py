@@ -71,7 +71,7 @@ def test_a_pick_lowers_the_bound_of_what_resembles_it_to_the_exact_posterior() -
 
     choices = POLICIES["batch_ucb"](among, 2, LAST, generator())
 
-    assert [c.score for c in choices] == pytest.approx([7.0, 1.0 + 3.0 * (1 - rho**2) ** 0.5], rel=1e-5)
+    assert [c.score for c in choices] == pytest.approx([6.0, 1.0 + 1.5 * (1 - rho**2) ** 0.5], rel=1e-5)
 
 
 def test_the_share_left_is_that_of_conditional_normals() -> None:

@@ -65,7 +65,7 @@ def test_draws_of_gumbel_top_k_come_as_often_as_that() -> None:
     policy, among, drawing = GumbelTopK(), candidates(mean), generator(6)
     counts = torch.zeros(20, dtype=torch.float64)
     for _ in range(10_000):
-        counts[[pick.position for pick in policy.draw(among, 6, drawing)]] += 1
+        counts[[pick.position for pick in policy.draw(among, 6, AT, drawing)]] += 1
 
     expected = policy.inclusion(among, 6, AT, drawing)
     for choice in policy(among, 6, AT, drawing):
@@ -99,8 +99,8 @@ def test_the_unit_of_the_rewards_changes_nothing(scale: float, shift: float) -> 
 
 
 def test_equal_bounds_are_drawn_evenly() -> None:
-    choices = GumbelTopK()(candidates(torch.ones(8)), 2, AT, generator())
+    choices = GumbelTopK()(candidates(torch.ones(8)), 2, Round(10, 10), generator())
 
     assert [c.propensity for c in choices] == pytest.approx([0.25, 0.25])
-    assert [c.score for c in choices] == [2.0, 2.0]
+    assert [c.score for c in choices] == [1.5, 1.5]
     assert {c.reason for c in choices} == {"sampled"}

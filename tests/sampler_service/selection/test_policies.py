@@ -98,6 +98,28 @@ def test_ucb_is_drawn_to_what_it_does_not_know() -> None:
     assert {(c.reason, c.propensity) for c in choices} == {("top", 1.0)}
 
 
+@pytest.mark.parametrize(("step", "expected"), [(0, 2.0), (5, 1.25), (10, 0.5), (25, 0.5)])
+def test_optimism_falls_over_the_budget_and_stays_where_it_ended(step: int, expected: float) -> None:
+    known, unknown = 0.0, 1.0
+    among = candidates(torch.zeros(2), torch.tensor([known, unknown]))
+
+    assert [c.score for c in UpperConfidenceBound()(among, 2, Round(step, 10), generator())] == [
+        expected,
+        0.0,
+    ]
+
+
+@pytest.mark.parametrize("name", ["ucb", "batch_ucb", "gumbel_top_k"])
+def test_what_is_uncertain_is_shown_early_and_what_is_good_is_shown_late(name: PolicyName) -> None:
+    policy = GumbelTopK(1e-3) if name == "gumbel_top_k" else POLICIES[name]
+    among = candidates(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 0.8]), correlation=torch.eye(2))
+
+    first, last = (policy.inclusion(among, 1, Round(step, 10), generator()) for step in (1, 10))
+
+    assert first.tolist() == pytest.approx([0.0, 1.0])
+    assert last.tolist() == pytest.approx([1.0, 0.0])
+
+
 def test_a_score_sees_what_was_picked_before() -> None:
     def away_from_picks(candidates: Candidates, picked: Sequence[int]) -> Tensor:
         position = torch.arange(len(candidates)).float()
@@ -109,10 +131,10 @@ def test_a_score_sees_what_was_picked_before() -> None:
 
 
 def test_every_choice_says_what_it_was_ranked_by() -> None:
-    optimistic = UpperConfidenceBound()(candidates(), 2, Round(1, 10), generator())
+    optimistic = UpperConfidenceBound()(candidates(), 2, Round(10, 10), generator())
     greedy = EpsilonGreedy()(candidates(), 5, Round(1, 10), generator())
 
-    assert [c.score for c in optimistic] == pytest.approx([2.1, 0.9])
+    assert [c.score for c in optimistic] == pytest.approx([1.1, 0.9])
     assert {c.index: c.score for c in greedy} == {
         index: pytest.approx(mean) for index, mean in zip(range(10, 15), MEAN.tolist(), strict=True)
     }
@@ -138,7 +160,7 @@ def test_slates_are_as_frequent_as_their_propensities_say(name: PolicyName) -> N
 def slate_of(policy: Policy, among: Candidates, k: int, at: Round, drawing: torch.Generator) -> list[int]:
     """The positions of a slate, without what some need to say how likely it was."""
     if isinstance(policy, GumbelTopK):
-        return [pick.position for pick in policy.draw(among, k, drawing)]
+        return [pick.position for pick in policy.draw(among, k, at, drawing)]
     if isinstance(policy, Thompson):
         policy = replace(policy, num_draws=1)
     return [c.index - 10 for c in policy(among, k, at, drawing)]
