@@ -23,13 +23,24 @@ from apa.surrogates.base import Joint, Prediction, Surrogate
 from sampler_service.calls import Job
 from sampler_service.decoding import Images, catalogue_of, decode, images_here
 from sampler_service.population import Population
-from sampler_service.selection import POLICIES, Candidates, Choice, Policy, Round, cold_start, distinct
+from sampler_service.selection import (
+    POLICIES,
+    Candidates,
+    Choice,
+    Policy,
+    Round,
+    cold_start,
+    distinct,
+    kappa,
+    upper_bound,
+)
 
 Policies = Mapping[PolicyName, Policy]
 
-NEARBY = 512
-"""Items around the particles that a policy which looks around chooses from; measured in
-docs/decisions/0014."""
+NEARBY = 4096
+"""Items around the particles that a policy which looks around chooses from."""
+SHORT_LIST = 256
+"""Of these, whose rewards are looked at together; both measured in docs/decisions/0014."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +59,11 @@ class Pool:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def part(self, places: Tensor) -> Pool:
+        """Only those at places: (K,)."""
+        item_ids = None if self.item_ids is None else [self.item_ids[place] for place in places.tolist()]
+        return Pool(self.rows[places], self.x[places], item_ids)
 
 
 def pool_of(
@@ -104,6 +120,14 @@ def expected_of(job: Job, pool: Pool, expecting: Expecting) -> Prediction:
     return expecting.predict(job.prior, job.surrogate, pool.x)
 
 
+def short_list(pool: Pool, prediction: Prediction, at: Round) -> tuple[Pool, Prediction]:
+    """What has the highest upper bounds, in the pool's order; what is known jointly is known of few."""
+    if len(pool) <= SHORT_LIST:
+        return pool, prediction
+    places = upper_bound(prediction, kappa(at)).topk(SHORT_LIST).indices.sort().values
+    return pool.part(places), Prediction(prediction.mean[places], prediction.std[places])
+
+
 def correlation_of(job: Job, pool: Pool, expecting: Expecting) -> Tensor:
     """(M, M) of the rewards of the pool: of the joint posterior only what has no unit."""
     if job.surrogate is None or len(pool) == 0:
@@ -116,6 +140,7 @@ def choose(
     population: Population,
     pool: Pool,
     prediction: Prediction,
+    at: Round,
     expecting: Expecting,
     policies: Policies = POLICIES,
 ) -> list[Choice]:
@@ -134,8 +159,6 @@ def choose(
         correlation=correlation_of(job, pool, expecting) if policy.needs_correlation else None,
     )
     generator = torch.Generator().manual_seed(population.seed)
-    assert job.reservation is not None
-    at = Round(job.reservation.round_index, total_rounds(config))
     return policy(candidates, job.num_shown, at, generator)
 
 
@@ -161,8 +184,11 @@ def make_slate(
     looks_around = job.surrogate is not None and policies[job.session.config.policy].looks_around
     pool = pool_of(job, population, shown_before, looks_around)
     prediction = expected_of(job, pool, expecting)
-    choices = choose(job, population, pool, prediction, expecting, policies)
     assert job.reservation is not None
+    at = Round(job.reservation.round_index, total_rounds(job.session.config))
+    if looks_around:
+        pool, prediction = short_list(pool, prediction, at)
+    choices = choose(job, population, pool, prediction, at, expecting, policies)
     slate_id = job.reservation.slate_id
     items = tuple(_item(slate_id, place, choice, pool, prediction) for place, choice in enumerate(choices))
     now = time.time()

@@ -9,7 +9,7 @@ from sampler_service.selection.distinct import distinct
 from sampler_service.selection.epsilon_greedy import EpsilonGreedy
 from sampler_service.selection.gumbel_top_k import TEMPERATURE, GumbelTopK
 from sampler_service.selection.thompson import Thompson
-from sampler_service.selection.ucb import UpperConfidenceBound
+from sampler_service.selection.ucb import UpperConfidenceBound, kappa, upper_bound
 
 __all__ = [
     "POLICIES",
@@ -23,7 +23,9 @@ __all__ = [
     "UpperConfidenceBound",
     "cold_start",
     "distinct",
+    "kappa",
     "policies",
+    "upper_bound",
 ]
 
 

@@ -55,7 +55,7 @@ class GumbelTopK:
         # Of an Exp(1) draw the negative logarithm is a Gumbel; unlike that of rand() it is never infinite.
         noise = -torch.empty_like(logits).exponential_(generator=generator).log()
         drawn, positions = (logits + noise).topk(count)
-        scores = upper_bound(candidates, kappa(at)).max() + unit * drawn
+        scores = upper_bound(candidates.prediction, kappa(at)).max() + unit * drawn
         return [Pick(*pick) for pick in zip(positions.tolist(), scores.tolist(), strict=True)]
 
     def inclusion(
@@ -71,7 +71,7 @@ class GumbelTopK:
 
     def _logits(self, candidates: Candidates, at: Round) -> tuple[Tensor, float]:
         """(M,), 0 for the highest bound, and how much of a bound one is."""
-        bound = upper_bound(candidates, kappa(at)).double()
+        bound = upper_bound(candidates.prediction, kappa(at)).double()
         unit = self.temperature * float(bound.std(correction=0))
         below = bound - bound.max()
         return (below / unit if unit > 0 else torch.zeros_like(below)), unit

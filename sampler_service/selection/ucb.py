@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from apa.surrogates.base import Prediction
 from sampler_service.selection.candidates import Candidates, Choice, Round
 from sampler_service.selection.picking import Pick, included, pick_in_turn
 from sampler_service.selection.resemblance import share_of_variance_left
@@ -22,13 +23,13 @@ def kappa(at: Round) -> float:
     return FIRST_KAPPA - (FIRST_KAPPA - LAST_KAPPA) * min(at.step / at.total_steps, 1.0)
 
 
-def upper_bound(candidates: Candidates, kappa: float, left: Tensor | float = 1.0) -> Tensor:
+def upper_bound(prediction: Prediction, kappa: float, left: Tensor | float = 1.0) -> Tensor:
     """(M,), mean + kappa std.
 
     Args:
         left: (M,), the share of each standard deviation that is left.
     """
-    return candidates.prediction.mean + kappa * candidates.prediction.std * left
+    return prediction.mean + kappa * prediction.std * left
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,6 @@ class UpperConfidenceBound:
     def _picks(self, candidates: Candidates, k: int, at: Round) -> list[Pick]:
         def score(candidates: Candidates, picked: Sequence[int]) -> Tensor:
             left = share_of_variance_left(candidates, picked).sqrt() if self.diverse else 1.0
-            return upper_bound(candidates, kappa(at), left)
+            return upper_bound(candidates.prediction, kappa(at), left)
 
         return pick_in_turn(score, candidates, min(k, len(candidates)))

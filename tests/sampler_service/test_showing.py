@@ -9,9 +9,11 @@ import pytest
 import torch
 
 from apa.priors.catalogue import Catalogue, Item
+from apa.surrogates.base import Prediction
 from sampler_service.calls import Job
 from sampler_service.population import Population
-from sampler_service.showing import NEARBY, pool_of
+from sampler_service.selection import Round
+from sampler_service.showing import NEARBY, SHORT_LIST, Pool, pool_of, short_list
 from tests.apa.priors.networks import small_mlp_prior
 
 
@@ -62,10 +64,19 @@ def test_a_catalogue_that_runs_out_gives_what_is_left(num_items: int, looks_arou
 
 
 def test_to_look_around_is_to_choose_from_the_items_around_the_particles_too() -> None:
-    found = pool(10 * NEARBY, 2, [300.0, 2000.0], {"i301"}, looks_around=True)
+    left, right = NEARBY, 5 * NEARBY
+    found = pool(10 * NEARBY, 2, [float(left), float(right)], {f"i{left + 1}"}, looks_around=True)
 
-    positions = sorted(int(item_id[1:]) for item_id in found)
-    assert positions == [i for i in range(172, 429) if i != 301] + list(range(1872, 2128))
+    reach = NEARBY // 4
+    around = {*range(left - reach, left + reach), *range(right - reach, right + reach)} - {left + 1}
+    positions = {int(item_id[1:]) for item_id in found}
+    assert len(positions) == NEARBY
+    assert around <= positions
+    # Both reach as far, but for the one that was seen.
+    assert positions <= {
+        *range(left - reach - 2, left + reach + 2),
+        *range(right - reach - 2, right + reach + 2),
+    }
 
 
 def test_to_look_around_leaves_no_particle_s_own_item_out() -> None:
@@ -74,3 +85,21 @@ def test_to_look_around_leaves_no_particle_s_own_item_out() -> None:
     assert {f"i{place:.0f}" for place in places} <= set(
         pool(10 * NEARBY, 2, places, set(), looks_around=True)
     )
+
+
+def test_a_short_list_keeps_what_has_the_highest_bounds_in_their_order() -> None:
+    size = 2 * SHORT_LIST
+    mean, std = torch.arange(size).double() % 7, torch.ones(size).double()
+    std[3] = 100.0
+    found = Pool(torch.arange(size), torch.arange(size)[:, None], [f"i{i}" for i in range(size)])
+
+    short, prediction = short_list(found, Prediction(mean, std), Round(5, 10))
+
+    places = short.rows.tolist()
+    assert len(short) == SHORT_LIST
+    assert places == sorted(places)
+    assert 3 in places
+    assert float(prediction.mean.min()) == 3.0
+    assert short.item_ids == [f"i{place}" for place in places]
+    assert prediction.mean.tolist() == [mean[place] for place in places]
+    assert short_list(short, prediction, Round(5, 10))[0] is short
