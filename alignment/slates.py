@@ -15,7 +15,7 @@ from apa.records.session import Session, SessionConfig
 from apa.records.slate import Slate
 from apa.store.slates import Reservation
 from apa.surrogates.base import Surrogate
-from sampler_service.calls import Job, SampleCall, resolve_config
+from sampler_service.calls import Job, SampleCall, cold_particles, resolve_config
 from sampler_service.config import SamplerSettings
 from sampler_service.population import Population
 from sampler_service.sampling import sample
@@ -112,5 +112,4 @@ def _job(
         config=resolve_config(call, session, settings, prior, beta_factor),
         num_particles=config.num_particles,
     )
-    # A cold start shows draws of the prior as they come.
-    return job if surrogate is not None else replace(job, num_particles=job.num_shown)
+    return job if surrogate is not None else replace(job, num_particles=cold_particles(job))

@@ -17,6 +17,7 @@ from apa.wire.run_events import most_previewed
 from sampler_service.config import SamplerSettings
 from sampler_service.correctors import CORRECTORS
 from sampler_service.grids import start_time
+from sampler_service.selection import DRAWS_TO_EXPLORE, POLICIES
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,13 @@ class Job:
         if self.session is None or self.reservation is None:
             return 0
         return shown_for(self.session.config, self.reservation.asked)
+
+
+def cold_particles(job: Job) -> int:
+    """Particles of a session's run before anything is learnt: what is shown, or what that is chosen from."""
+    assert job.session is not None
+    explores = POLICIES[job.session.config.policy].looks_around
+    return max(job.num_shown, DRAWS_TO_EXPLORE if explores else 0)
 
 
 def check_target(call: SampleCall) -> None:

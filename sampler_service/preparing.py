@@ -19,6 +19,7 @@ from sampler_service.calls import (
     SampleCall,
     check_previews,
     check_target,
+    cold_particles,
     resolve_config,
     resolve_num_particles,
 )
@@ -84,8 +85,9 @@ class Preparing:
         surrogate = None if steering is None else self._surrogate(session, prior, steering)
         reservation = self._reserve(call, session)
         job = Job(call, prior, session, reservation, surrogate, version, config, num_particles)
-        # A cold start shows draws of the prior as they come: more than are shown would be drawn for nothing.
-        return job if surrogate is not None else replace(job, num_particles=job.num_shown)
+        if surrogate is not None:
+            return job
+        return replace(job, num_particles=min(cold_particles(job), self.settings.max_particles))
 
     def _num_particles(self, call: SampleCall, session: Session | None, prior: Prior) -> int:
         """N, of which as many can be previewed as the call asks for."""

@@ -31,6 +31,7 @@ from sampler_service.selection import (
     Round,
     cold_start,
     distinct,
+    exploring_start,
     kappa,
     upper_bound,
 )
@@ -147,10 +148,12 @@ def choose(
     """The k to show, each an index into the pool."""
     positions = torch.arange(len(pool))
     assert job.session is not None
-    if job.surrogate is None:
-        return cold_start(positions, job.num_shown)
     config = job.session.config
     policy = policies[config.policy]
+    if job.surrogate is None:
+        if policy.looks_around:
+            return exploring_start(positions, pool.x, job.num_shown)
+        return cold_start(positions, job.num_shown)
     candidates = Candidates(
         positions,
         prediction,

@@ -79,7 +79,8 @@ class Policy(Protocol):
 
     @property
     def looks_around(self) -> bool:
-        """Whether a catalogue's candidates are also the items around the particles, not only the nearest."""
+        """Whether it wants more candidates than the particles: of a catalogue the items around them too, and
+        for a first slate more draws than it shows, of which it takes those that differ most."""
 
     @property
     def needs_correlation(self) -> bool:

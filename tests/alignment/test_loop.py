@@ -16,6 +16,7 @@ from apa.errors import InvalidArgument
 from apa.records.sampling import SamplingOverrides
 from apa.records.session import SessionConfig
 from apa.surrogates import LinearSurrogate
+from sampler_service.selection import DRAWS_TO_EXPLORE
 from tests.apa.priors.networks import small_mlp_prior
 from trainer_worker.observations import Observations
 
@@ -46,11 +47,23 @@ def test_the_last_round_asks_for_what_is_left_when_k_does_not_divide_the_budget(
     assert [each.slate.round_index for each in history.rounds] == [0, 1, 2]
 
 
-def test_the_first_round_shows_k_draws_of_the_prior_and_the_others_are_steered_and_chosen() -> None:
+def test_a_first_slate_that_explores_is_chosen_from_more_draws_than_it_shows() -> None:
+    exploring, plain = (
+        align(PRIOR, Respondent(_taste, "scalar"), _config(policy=policy, budget=8)).rounds[0]
+        for policy in ("ucb", "epsilon_greedy")
+    )
+
+    assert (len(exploring.population.x), len(plain.population.x)) == (DRAWS_TO_EXPLORE, 8)
+    assert {item.propensity for item in (*exploring.slate.items, *plain.slate.items)} == {1.0}
+    # Further from each other than draws as they come.
+    assert torch.pdist(exploring.x).min() > torch.pdist(plain.x).min()
+
+
+def test_the_first_round_shows_draws_of_the_prior_and_the_others_are_steered_and_chosen() -> None:
     first, second, _ = align(PRIOR, Respondent(_taste, "scalar"), _config()).rounds
 
     assert {item.reason for item in first.slate.items} == {"cold_start"}
-    assert len(first.population.x) == 8
+    assert len(first.slate.items) == 8
     assert not first.population.log_weights.any()
     assert {item.reason for item in second.slate.items} == {"top"}
     assert len(second.population.x) == 16

@@ -76,7 +76,7 @@ def exhaustive(task: Task, respond: Respond, seed: int, shown: Shown) -> None:
         assert job.config.seed is not None, "a job's seed is drawn"
         if job.surrogate is None:
             generator = torch.Generator().manual_seed(job.config.seed)
-            rows = torch.randperm(len(films.vectors), generator=generator)[: job.num_shown]
+            rows = torch.randperm(len(films.vectors), generator=generator)[: job.num_particles]
         else:
             expected = job.surrogate.predict(job.prior, films.vectors)
             rows = (expected.mean + expected.std).topk(SHORT_LIST).indices

@@ -76,7 +76,7 @@ class _Stored:
         self._left = pool[torch.randperm(len(pool), generator=torch.Generator().manual_seed(seed))]
 
     def __call__(self, job: Job) -> Population:
-        x = self._left if job.surrogate is not None else self._left[: job.num_shown]
+        x = self._left if job.surrogate is not None else self._left[: job.num_particles]
         assert job.config.seed is not None, "a job's seed is drawn"
         return population_of(x, job.config.seed)
 

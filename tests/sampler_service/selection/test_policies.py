@@ -24,6 +24,7 @@ from sampler_service.selection import (
     Thompson,
     UpperConfidenceBound,
     cold_start,
+    exploring_start,
 )
 from sampler_service.selection.picking import pick_in_turn
 from tests.sampler_service.selection.toys import MEAN, candidates, generator, resembling
@@ -210,6 +211,38 @@ def test_a_cold_start_shows_the_first_with_an_even_chance() -> None:
         (1, "cold_start", 0.75),
         (3, "cold_start", 0.75),
     ]
+
+
+def test_an_exploring_start_shows_one_of_each_kind_before_a_second_of_any() -> None:
+    centres = torch.tensor([[0.0, 0.0], [4.0, 0.0], [0.0, 4.0]])
+    x = (centres[:, None] + 0.1 * torch.randn(3, 10, 2, generator=generator())).flatten(0, 1)
+
+    choices = exploring_start(torch.arange(30), x, k=4)
+
+    assert choices[0].index == 0
+    assert sorted(choice.index // 10 for choice in choices[:3]) == [0, 1, 2]
+    assert {(choice.reason, choice.propensity) for choice in choices} == {("cold_start", 1.0)}
+
+
+def test_an_exploring_start_leaves_least_unknown_of_all_draws() -> None:
+    """Each pick, by the formula of conditional normals, has the largest variance given those before it."""
+    x = torch.randn(12, 3, 2, generator=generator(3), dtype=torch.float64)
+    picked = [choice.index for choice in exploring_start(torch.arange(12), x, k=5)]
+
+    squared = (x.flatten(1)[:, None] - x.flatten(1)[None]).square().sum(dim=2)
+    kernel = torch.exp(-0.5 * squared / (0.3 * squared.mean()))
+    for count in range(1, 5):
+        known, others = picked[:count], [i for i in range(12) if i not in picked[:count]]
+        precision = torch.linalg.inv(kernel[known][:, known])
+        left = {i: float(1.0 - kernel[i, known] @ precision @ kernel[known, i]) for i in others}
+        assert picked[count] == max(left, key=left.__getitem__)
+
+
+@pytest.mark.parametrize("m", [0, 1, 3])
+def test_an_exploring_start_takes_what_there_is(m: int) -> None:
+    copies = torch.ones(m, 1, 2, 2)
+
+    assert [c.index for c in exploring_start(torch.arange(m), copies, k=4)] == list(range(m))
 
 
 def test_a_cold_start_with_too_few_distinct_particles_is_shorter() -> None:
