@@ -127,7 +127,10 @@ def test_previews_show_where_the_heaviest_particles_are_heading(client: Client) 
 def test_previews_of_a_session_leave_its_run_as_it_is(client: Client, world: TrainerWorld) -> None:
     session = world.session(num_particles=32)
     cold = previews(client, session, request_id="cold", progress_every=1, preview_particles=32)
-    assert {len(preview.rows) for preview in cold} == {8}, "a cold start draws as many as it shows"
+    assert {len(preview.rows) for preview in cold} == {32}
+    plain_start = world.session("s2", policy="epsilon_greedy", num_particles=32)
+    cold = previews(client, plain_start, request_id="cold", progress_every=1, preview_particles=32)
+    assert {len(preview.rows) for preview in cold} == {8}, "it draws as many as it shows"
     world.answer(session)
     world.refit(session)
     sampling = {"seed": 7, "num_steps": 12}
