@@ -48,7 +48,7 @@ class SamplerSettings(ServerSettings):
     """N of a run that names none."""
     num_steps: int = Field(default=15, ge=1, le=1000)
     """Default of runs; measured in docs/decisions/0004."""
-    beta: float = Field(default=6.0, ge=-1e4, le=1e4, allow_inf_nan=False)
+    beta: float = Field(default=9.0, ge=-1e4, le=1e4, allow_inf_nan=False)
     corrector: CorrectorName = "twisted"
     """Exact for the discrete chain of a learned prior, and for surrogates that depend on t."""
     integrator: IntegratorName = "ancestral"
