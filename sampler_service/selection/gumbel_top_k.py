@@ -16,6 +16,11 @@ TEMPERATURE = 0.25
 """Of 32 candidates with normal scores, a slate of 8 keeps 95% of what the highest 8 are above the mean, and a
 median one is shown with probability 0.03; at 0.1 it is 99% and 0.001, at 1 it is 58% and 0.18."""
 
+FLOOR = 4.0
+"""No candidate's logit is further below that of the k-th. Without it a log holds next to nothing of what
+another policy draws evenly: of 400 intervals for `epsilon_greedy` 66% held the truth, with it 95%, and what
+is shown was worth 1% less."""
+
 _LEAST = 1e-300
 """What a propensity is recorded as where it leaves float64."""
 
@@ -51,7 +56,7 @@ class GumbelTopK:
 
     def draw(self, candidates: Candidates, count: int, at: Round, generator: torch.Generator) -> list[Pick]:
         """An ordered slate of `count`, at most M; scores are bounds with their noise, in their units."""
-        logits, unit = self._logits(candidates, at)
+        logits, unit = self._logits(candidates, count, at)
         # Of an Exp(1) draw the negative logarithm is a Gumbel; unlike that of rand() it is never infinite.
         noise = -torch.empty_like(logits).exponential_(generator=generator).log()
         drawn, positions = (logits + noise).topk(count)
@@ -67,11 +72,12 @@ class GumbelTopK:
     ) -> Tensor:
         if len(candidates) == 0:
             return torch.zeros(0, dtype=torch.float64)
-        return inclusion_probabilities(self._logits(candidates, at)[0], k)
+        return inclusion_probabilities(self._logits(candidates, k, at)[0], k)
 
-    def _logits(self, candidates: Candidates, at: Round) -> tuple[Tensor, float]:
+    def _logits(self, candidates: Candidates, k: int, at: Round) -> tuple[Tensor, float]:
         """(M,), 0 for the highest bound, and how much of a bound one is."""
         bound = upper_bound(candidates.prediction, kappa(at)).double()
         unit = self.temperature * float(bound.std(correction=0))
         below = bound - bound.max()
-        return (below / unit if unit > 0 else torch.zeros_like(below)), unit
+        logits = below / unit if unit > 0 else torch.zeros_like(below)
+        return logits.clamp(min=float(logits.topk(min(k, len(logits))).values[-1]) - FLOOR), unit

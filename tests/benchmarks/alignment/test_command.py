@@ -24,9 +24,17 @@ def test_a_cell_spends_its_budget_and_is_the_same_again() -> None:
 
     assert once["rounds"][-1]["spent"] == 80
     assert [each["rewards"] for each in once["rounds"]] == [each["rewards"] for each in again["rounds"]]
-    assert (
-        once["rounds"][0]["rewards"] == run_cell(replace(CELL, method="prior only"))["rounds"][0]["rewards"]
-    )
+
+
+def test_first_slates_are_the_same_where_the_prior_draws_them_alike() -> None:
+    first = {
+        method: run_cell(replace(CELL, method=method))["rounds"][0]["rewards"]
+        for method in (OURS, "guidance only", "prior only", "ours, epsilon_greedy")
+    }
+
+    assert first[OURS] == first["guidance only"]
+    assert first["prior only"] == first["ours, epsilon_greedy"]
+    assert first[OURS] != first["prior only"]
 
 
 def test_flipped_answers_change_what_is_shown_after_the_first_slate() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from sampler_service.selection import GumbelTopK, Round
+from sampler_service.selection.gumbel_top_k import FLOOR
 from sampler_service.selection.inclusion import inclusion_probabilities
 from tests.sampler_service.selection.toys import candidates, generator
 
@@ -75,13 +77,16 @@ def test_draws_of_gumbel_top_k_come_as_often_as_that() -> None:
     assert bool(((counts / 10_000 - expected).abs() < 4.5 * error + 1e-3).all())
 
 
-def test_a_temperature_near_zero_is_ucb_and_a_high_one_is_even() -> None:
+def test_a_temperature_near_zero_is_ucb_but_for_the_floor_and_a_high_one_is_even() -> None:
     among = candidates(torch.arange(8.0))
 
     cold = GumbelTopK(1e-3).inclusion(among, 3, AT, generator())
     hot = GumbelTopK(1e3).inclusion(among, 3, AT, generator())
 
-    assert cold.tolist() == pytest.approx([0.0] * 5 + [1.0] * 3, abs=1e-9)
+    # The last place is drawn between the third best and the five others, all of these at the floor.
+    floor = math.exp(-FLOOR)
+    others, third = floor / (1.0 + 5.0 * floor), 1.0 / (1.0 + 5.0 * floor)
+    assert cold.tolist() == pytest.approx([others] * 5 + [third, 1.0, 1.0], abs=1e-9)
     assert hot.tolist() == pytest.approx([3 / 8] * 8, abs=1e-3)
 
 

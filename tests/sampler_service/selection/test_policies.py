@@ -117,8 +117,9 @@ def test_what_is_uncertain_is_shown_early_and_what_is_good_is_shown_late(name: P
 
     first, last = (policy.inclusion(among, 1, Round(step, 10), generator()) for step in (1, 10))
 
-    assert first.tolist() == pytest.approx([0.0, 1.0])
-    assert last.tolist() == pytest.approx([1.0, 0.0])
+    # Gumbel top-k leaves each a chance.
+    assert first.tolist() == pytest.approx([0.0, 1.0], abs=0.02)
+    assert last.tolist() == pytest.approx([1.0, 0.0], abs=0.02)
 
 
 def test_a_score_sees_what_was_picked_before() -> None:
