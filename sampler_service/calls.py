@@ -17,7 +17,7 @@ from apa.wire.run_events import most_previewed
 from sampler_service.config import SamplerSettings
 from sampler_service.correctors import CORRECTORS
 from sampler_service.grids import start_time
-from sampler_service.selection import DRAWS_TO_EXPLORE, POLICIES
+from sampler_service.selection import DRAWS_PER_PARTICLE, POLICIES
 
 
 @dataclass(frozen=True)
@@ -81,10 +81,14 @@ class Job:
 
 
 def cold_particles(job: Job) -> int:
-    """Particles of a session's run before anything is learnt: what is shown, or what that is chosen from."""
+    """Particles of a session's run before anything is learnt: what is shown, or what that is chosen from.
+
+    Args:
+        job: with the N that its later runs have.
+    """
     assert job.session is not None
     explores = POLICIES[job.session.config.policy].looks_around
-    return max(job.num_shown, DRAWS_TO_EXPLORE if explores else 0)
+    return max(job.num_shown, DRAWS_PER_PARTICLE * job.num_particles if explores else 0)
 
 
 def check_target(call: SampleCall) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from apa.records.session import PolicyName
 from sampler_service.selection.candidates import Candidates, Choice, Policy, Round
-from sampler_service.selection.cold_start import DRAWS_TO_EXPLORE, cold_start, exploring_start
+from sampler_service.selection.cold_start import DRAWS_PER_PARTICLE, cold_start, exploring_start
 from sampler_service.selection.distinct import distinct
 from sampler_service.selection.epsilon_greedy import EpsilonGreedy
 from sampler_service.selection.gumbel_top_k import TEMPERATURE, GumbelTopK
@@ -12,7 +12,7 @@ from sampler_service.selection.thompson import Thompson
 from sampler_service.selection.ucb import UpperConfidenceBound, kappa, upper_bound
 
 __all__ = [
-    "DRAWS_TO_EXPLORE",
+    "DRAWS_PER_PARTICLE",
     "POLICIES",
     "Candidates",
     "Choice",

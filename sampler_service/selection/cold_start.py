@@ -10,8 +10,9 @@ from sampler_service.selection.candidates import Candidates, Choice
 from sampler_service.selection.picking import pick_in_turn
 from sampler_service.selection.resemblance import share_of_variance_left
 
-DRAWS_TO_EXPLORE = 128
-"""Of which a first slate that explores is chosen; measured in docs/decisions/0014."""
+DRAWS_PER_PARTICLE = 4
+"""Of a first slate that explores, for each particle of the session's runs: unsteered draws cost about as much
+together as one steered run then; measured in docs/decisions/0014."""
 _SQUARED_BANDWIDTH = 0.3
 """In units of the mean squared distance between two draws: what is expected of a taste before any answer
 (docs/decisions/0010)."""

@@ -16,7 +16,7 @@ from apa.errors import InvalidArgument
 from apa.records.sampling import SamplingOverrides
 from apa.records.session import SessionConfig
 from apa.surrogates import LinearSurrogate
-from sampler_service.selection import DRAWS_TO_EXPLORE
+from sampler_service.selection import DRAWS_PER_PARTICLE
 from tests.apa.priors.networks import small_mlp_prior
 from trainer_worker.observations import Observations
 
@@ -53,7 +53,7 @@ def test_a_first_slate_that_explores_is_chosen_from_more_draws_than_it_shows() -
         for policy in ("ucb", "epsilon_greedy")
     )
 
-    assert (len(exploring.population.x), len(plain.population.x)) == (DRAWS_TO_EXPLORE, 8)
+    assert (len(exploring.population.x), len(plain.population.x)) == (16 * DRAWS_PER_PARTICLE, 8)
     assert {item.propensity for item in (*exploring.slate.items, *plain.slate.items)} == {1.0}
     # Further from each other than draws as they come.
     assert torch.pdist(exploring.x).min() > torch.pdist(plain.x).min()
