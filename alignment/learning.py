@@ -13,7 +13,7 @@ from apa.priors.base import Prior
 from apa.records.session import RefitQuality, SessionConfig
 from apa.surrogates import Surrogate, load
 from trainer_worker import gate
-from trainer_worker.fit import FeatureCache, Transport, fit
+from trainer_worker.fit import FeatureCache, Transport, WarmStart, fit
 from trainer_worker.fit.together import reads_features
 from trainer_worker.foreseen import foreseen, joint_of
 from trainer_worker.observations import Observations
@@ -31,6 +31,13 @@ class Learner:
     seed: int
     transport: Transport | None
     cache: FeatureCache
+    cohort: WarmStart | None = None
+
+    def before_answers(self) -> Surrogate | None:
+        """What the first slate is steered by: what the cohort likes."""
+        if self.cohort is None:
+            return None
+        return load(self.cohort.before_answers(self.config.feedback_kind).to_bytes())
 
     def learn(self, rounds: Sequence[Observations], current: Surrogate | None) -> Surrogate | None:
         """The surrogate of the answers of all rounds so far; the current one where the gate refuses it.
@@ -42,7 +49,9 @@ class Learner:
         learnt = joined(rounds) if previous is None else rounds[-1]
         blob = self.fitted(learnt, previous).to_bytes()
         fresh = torch.arange(len(learnt)) >= len(learnt) - len(rounds[-1])
-        rival = None if current is None else gate.Rival(current, fresh)
+        # What a cohort likes is in no user's own units.
+        own = current is not None and (self.cohort is None or len(rounds) > 1)
+        rival = gate.Rival(current, fresh) if current is not None and own else None
         try:
             gate.check(blob, self.prior, learnt, rival=rival)
         except gate.RefusedError as refused:
@@ -53,7 +62,7 @@ class Learner:
     def fitted(self, learnt: Observations, previous: Surrogate | None) -> Surrogate:
         """Before the gate."""
         family, seed = self.config.surrogate, self.seed
-        return fit(family, self.prior, learnt, seed, self.cache, self.transport, previous)
+        return fit(family, self.prior, learnt, seed, self.cache, self.transport, previous, self.cohort)
 
     def look_back(
         self,
@@ -61,12 +70,13 @@ class Learner:
         current: Surrogate | None,
         before: Sequence[RefitQuality],
     ) -> RefitQuality | None:
-        """How well the current surrogate had foreseen the answers of the last round; None without one.
+        """How well the current surrogate had foreseen the answers of the last round; None without one,
+        or where it had seen no answer.
 
         Args:
             before: the qualities of earlier rounds, newest first.
         """
-        if current is None:
+        if current is None or (self.cohort is not None and len(rounds) == 1):
             return None
         so_far = joined(rounds)
         unseen = torch.arange(len(so_far)) >= len(so_far) - len(rounds[-1])

@@ -23,7 +23,7 @@ from apa.records.slate import Slate
 from apa.surrogates.base import Surrogate
 from sampler_service.population import Population
 from sampler_service.sampling import draw_seed
-from trainer_worker.fit import FeatureCache, Transport
+from trainer_worker.fit import FeatureCache, Transport, WarmStart
 from trainer_worker.observations import Observations
 
 Respond = Callable[[Tensor, int], Observations]
@@ -56,7 +56,7 @@ class Round:
 
 @dataclass(frozen=True)
 class History:
-    """A whole alignment; the first round is unsteered."""
+    """A whole alignment; the first round is unsteered unless a cohort steers it."""
 
     rounds: tuple[Round, ...]
 
@@ -75,6 +75,7 @@ def align(
     transport: Transport | None = None,
     cache: FeatureCache | None = None,
     draw: Draw = steered,
+    cohort: WarmStart | None = None,
     on_round: Callable[[Round], None] = lambda _: None,
 ) -> History:
     """Spends the budget of one user.
@@ -86,17 +87,18 @@ def align(
         transport: how heads on the prior's features look through noise, where that was learnt.
         cache: of the prior's features of shown items; may be shared between alignments.
         draw: where each round's population comes from: a steered run unless something else is compared.
+        cohort: what the user begins from, the first slate included; only with a gp.
         on_round: told of each round as it ends.
 
     Raises:
         InvalidArgument: the config does not fit the prior, or what the user answered was not asked for.
         NumericalError: a run became non-finite; names the step.
     """
-    _check(config)
-    learner = Learner(prior, config, seed, transport, cache or FeatureCache())
+    _check(config, cohort)
+    learner = Learner(prior, config, seed, transport, cache or FeatureCache(), cohort)
     generator = torch.Generator().manual_seed(seed)
     rounds: list[Round] = []
-    spent, surrogate, shown_before = 0, None, set[str]()
+    spent, surrogate, shown_before = 0, learner.before_answers(), set[str]()
     while spent < config.budget:
         asked = min(answers_to(config, config.particles_per_round), config.budget - spent)
         factor = 1.0 if not rounds or rounds[-1].quality is None else rounds[-1].quality.beta_factor
@@ -125,8 +127,12 @@ def cost(answers: Observations) -> int:
     return sum(max(1, len(rows) - 1) for rows in answers.rows)
 
 
-def _check(config: SessionConfig) -> None:
-    """Raises InvalidArgument for what only a service does."""
+def _check(config: SessionConfig, cohort: WarmStart | None) -> None:
+    """Raises InvalidArgument for what only a service does, and for a cohort that no gp begins from."""
+    if cohort is not None and config.surrogate != "gp":
+        raise InvalidArgument(
+            "only a gp begins from a cohort", field="surrogate", expected="gp", found=config.surrogate
+        )
     if config.raters:
         raise InvalidArgument(
             "the loop in-process asks one user", field="raters", expected="none", found=str(config.raters)

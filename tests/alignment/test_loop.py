@@ -18,6 +18,10 @@ from apa.records.session import SessionConfig
 from apa.surrogates import LinearSurrogate
 from sampler_service.selection import DRAWS_PER_PARTICLE
 from tests.apa.priors.networks import small_mlp_prior
+from trainer_worker.fit import WarmStart
+from trainer_worker.fit.cohort import Cohort, learn_cohort
+from trainer_worker.fit.functions import Functions
+from trainer_worker.fit.warm import share_of
 from trainer_worker.observations import Observations
 
 PRIOR = small_mlp_prior()
@@ -139,3 +143,33 @@ def test_a_ranking_costs_one_less_than_it_names() -> None:
     assert cost(Observations(x, "ranking", ((2, 0, 1),), torch.zeros(1))) == 2
     assert cost(Observations(x, "pairwise", ((2, 0), (1, 3)), torch.zeros(2))) == 2
     assert cost(Observations(x, "scalar", ((0,), (1,)), torch.zeros(2))) == 2
+
+
+def _cohort_of_the_taste() -> WarmStart:
+    functions = Functions.of_prior(PRIOR)
+    shares = []
+    for seed in range(8):
+        x = torch.randn(40, 5, generator=torch.Generator().manual_seed(seed))
+        shares.append(share_of(functions, Observations.scalar(x, _taste(x)), x.double()))
+    return WarmStart(functions, learn_cohort(shares, len(functions)))
+
+
+def test_a_cohort_steers_the_first_slate() -> None:
+    config = _config(surrogate="gp", num_particles=64, policy="batch_ucb")
+    warm, cold = [], []
+    for seed in range(4):
+        respond = Respondent(_taste, "scalar")
+        warm.append(align(PRIOR, respond, config, seed=seed, cohort=_cohort_of_the_taste()).rounds)
+        cold.append(align(PRIOR, respond, config, seed=seed).rounds)
+
+    assert all(item.reason != "cold_start" for item in warm[0][0].slate.items)
+    assert all(rounds[0].quality is None for rounds in warm)
+    first = [[float(_taste(rounds[0].x).mean()) for rounds in each] for each in (warm, cold)]
+    assert sum(first[0]) / 4 > sum(first[1]) / 4 + 0.1
+
+
+def test_a_cohort_needs_a_gp() -> None:
+    nobody = Cohort(torch.zeros(1), torch.eye(1), 0)
+    start = WarmStart(Functions.of_prior(PRIOR), nobody)
+    with pytest.raises(InvalidArgument, match="only a gp begins from a cohort"):
+        align(PRIOR, Respondent(_taste, "scalar"), _config(), cohort=start)

@@ -18,9 +18,10 @@ from trainer_worker.fit.gp import coordinates_of, fit_gp, places
 from trainer_worker.fit.linear import fit_linear
 from trainer_worker.fit.mlp import fit_mlp
 from trainer_worker.fit.transport import Transport
+from trainer_worker.fit.warm import WarmStart
 from trainer_worker.observations import Observations
 
-__all__ = ["FeatureCache", "Transport", "fit"]
+__all__ = ["FeatureCache", "Transport", "WarmStart", "fit"]
 
 NAMED: dict[FeedbackKindName, tuple[int, float]] = {
     "scalar": (1, 1),
@@ -39,6 +40,7 @@ def fit(
     encode: Encode = encode_items,
     transport: Transport | None = None,
     previous: Surrogate | None = None,
+    warm: WarmStart | None = None,
 ) -> Surrogate:
     """The surrogate of a session.
 
@@ -46,6 +48,7 @@ def fit(
         encode: how the families that read the prior's features get them; a `FeatureCache` remembers them.
         transport: how features look through noise, where the prior has one.
         previous: a cnn whose network goes on training on these observations; None begins anew.
+        warm: what a gp begins from; nothing of it is left where the answers do not bear it out.
 
     Raises:
         InvalidArgument: nothing observed, shapes that disagree, a value that is not finite, or a family
@@ -56,8 +59,15 @@ def fit(
         return fit_cnn(prior.data_shape, observations, seed, _cnn(previous))
     if previous is not None:
         raise _not_continued(family)
+    if warm is not None and family != "gp":
+        raise InvalidArgument(
+            "only a gp begins from a cohort", field="surrogate", expected="gp", found=family
+        )
     if family == "mlp":
         return fit_mlp(observations, seed)
+    warmed = None if warm is None else warm.fit(prior, observations, seed, encode)
+    if warmed is not None:
+        return warmed
     if family == "gp" and is_exact(observations):
         at = coordinates_of(prior, transport)
         z = places(prior, at, observations.x, seed, encode)

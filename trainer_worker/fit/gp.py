@@ -48,7 +48,7 @@ def fit_gp(
     alpha = basis.to_centres @ head.weights
     known = head.factor
     if observations.kind in COMPARING:
-        known = _at_one_level(known, basis.design)
+        known = at_one_level(known, basis.design)
     factor = torch.cat([known[:, :-1] @ basis.to_centres.T, head.intercept_scale * known[:, -1:]], dim=1)
     return GpSurrogate(
         coordinates=coordinates,
@@ -65,7 +65,7 @@ def fit_gp(
     )
 
 
-def _at_one_level(factor: Tensor, design: Tensor) -> Tensor:
+def at_one_level(factor: Tensor, design: Tensor) -> Tensor:
     """(K + 1, P + 1), the factor once the items' mean latent is known to be what it is expected to be.
 
     What only orders says nothing of the level of all latents together. It is a convention, and without it
@@ -164,14 +164,14 @@ def _best_fit(z: Tensor, observations: Observations, spread: float) -> tuple[Hea
 
 
 def _basis(z: Tensor, bandwidth: float) -> _Basis:
-    centres = z if len(z) <= MAX_CENTRES else z[_representatives(z, bandwidth, MAX_CENTRES)]
+    centres = z if len(z) <= MAX_CENTRES else z[representatives(z, bandwidth, MAX_CENTRES)]
     values, vectors = torch.linalg.eigh(rbf(centres, centres, bandwidth))
     kept = values > _SMALLEST * values[-1]
     to_centres = vectors[:, kept] / values[kept].sqrt()
     return _Basis(centres, to_centres, rbf(z, centres, bandwidth) @ to_centres, bandwidth)
 
 
-def _representatives(z: Tensor, bandwidth: float, count: int) -> list[int]:
+def representatives(z: Tensor, bandwidth: float, count: int) -> list[int]:
     """Rows of z that leave least of the kernel unexplained, one after the other (pivoted Cholesky)."""
     left = torch.ones(len(z), dtype=z.dtype)
     columns: list[Tensor] = []

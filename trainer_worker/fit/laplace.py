@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -31,6 +32,16 @@ _TOLERANCE = 1e-12
 """Squared length of the last Newton step, in posterior standard deviations."""
 _SUFFICIENT = 1e-4
 """Share of the increase that the slope promises which a step has to bring (Armijo)."""
+
+
+class Likelihood(Protocol):
+    """Of latents f: (M,), log-concave: what `Choices` is."""
+
+    def log_likelihood(self, f: Tensor) -> Tensor: ...
+
+    def gradient(self, f: Tensor) -> Tensor: ...
+
+    def curvature(self, f: Tensor) -> Tensor: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +124,7 @@ class Root:
         return torch.cat([rows[:, :-1] @ self.right, rows[:, -1:]], dim=1)
 
 
-def find_mode(choices: Choices, basis: Tensor, u: Tensor) -> Tensor:
+def find_mode(choices: Likelihood, basis: Tensor, u: Tensor) -> Tensor:
     """(P,), where log p(choices | basis u) - u^2 / 2 is highest; u: (P,), where to start. It is concave.
 
     Raises:
@@ -129,13 +140,13 @@ def find_mode(choices: Choices, basis: Tensor, u: Tensor) -> Tensor:
     raise _not_found(f"convergence in {MAX_STEPS} Newton steps", f"a last one of squared length {gain:.3g}")
 
 
-def log_evidence(choices: Choices, basis: Tensor, u: Tensor) -> float:
+def log_evidence(choices: Likelihood, basis: Tensor, u: Tensor) -> float:
     """Laplace's log p(choices), integrated over u around its mode."""
     log_det = 2.0 * _root_of_precision(choices, basis, u).diagonal().log().sum()
     return _objective(choices, basis, u) - 0.5 * float(log_det)
 
 
-def _improved(choices: Choices, basis: Tensor, u: Tensor, step: Tensor, gain: float) -> Tensor:
+def _improved(choices: Likelihood, basis: Tensor, u: Tensor, step: Tensor, gain: float) -> Tensor:
     """u moved along the step, as far as it brings its share of what the slope promises."""
     start, size = _objective(choices, basis, u), 1.0
     for _ in range(_MAX_HALVINGS):
@@ -147,17 +158,17 @@ def _improved(choices: Choices, basis: Tensor, u: Tensor, step: Tensor, gain: fl
     return u
 
 
-def _objective(choices: Choices, basis: Tensor, u: Tensor) -> float:
+def _objective(choices: Likelihood, basis: Tensor, u: Tensor) -> float:
     return float(choices.log_likelihood(basis @ u) - 0.5 * u @ u)
 
 
-def _precision(choices: Choices, basis: Tensor, u: Tensor) -> Tensor:
+def _precision(choices: Likelihood, basis: Tensor, u: Tensor) -> Tensor:
     """(P, P), of the posterior of u: I + basis^T W basis."""
     curvature = basis.T @ choices.curvature(basis @ u) @ basis
     return curvature + torch.eye(len(u), dtype=u.dtype)
 
 
-def _root_of_precision(choices: Choices, basis: Tensor, u: Tensor) -> Tensor:
+def _root_of_precision(choices: Likelihood, basis: Tensor, u: Tensor) -> Tensor:
     factored = torch.linalg.cholesky_ex(_precision(choices, basis, u))
     if int(factored.info):
         raise _not_found("a positive definite precision", "one that is not, or not finite")
