@@ -160,9 +160,20 @@ def surrogate_blob(session_id: str, version: str) -> str:
     return _part(session_id, "blob", version)
 
 
+def cohort(shard: int, tenant: str, name: str, digest: str) -> str:
+    """Hash: session id -> what its answers teach the cohort, of the shard's sessions."""
+    # No tenant or name contains "/".
+    return f"apa:{shard_tag(shard)}:cohort:{tenant}/{name}/{digest}"
+
+
+def cohorts(session_id: str) -> str:
+    """Set: keys of the cohorts that the session has a share of."""
+    return _of(session_id, "cohorts")
+
+
 def all_of(session_id: str) -> list[str]:
     """Every key of a session that is not a part's, in the order of `erase_session.lua`."""
-    first = (session, events, answered, making, slates, surrogate_versions, surrogate_blobs)
+    first = (session, events, answered, making, slates, surrogate_versions, surrogate_blobs, cohorts)
     rest = (
         ledger,
         receipts,

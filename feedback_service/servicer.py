@@ -147,6 +147,8 @@ class FeedbackServicer(feedback_pb2_grpc.FeedbackServiceServicer):
     def _create(self, session: Session) -> SessionView:
         self._check_prior(session.config)
         stored = self._stores.sessions.create(session)
+        if stored.config.cohort:
+            self._hints.send([stored.session_id])
         return self._stores.view(stored)
 
     def _check_prior(self, config: SessionConfig) -> None:

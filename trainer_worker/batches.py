@@ -22,7 +22,7 @@ def batches(sessions: Sequence[Session], most: int) -> list[list[Session]]:
     open_batch: dict[object, list[Session]] = {}
     for session in sessions:
         config = session.config
-        group = (config.prior, config.surrogate, config.feedback_kind)
+        group = (config.prior, config.surrogate, config.feedback_kind, bool(config.cohort))
         batch = open_batch.get(group, [])
         if not batch or len(batch) >= most or not _is_quick(config):
             batch = open_batch[group] = []
@@ -32,4 +32,4 @@ def batches(sessions: Sequence[Session], most: int) -> list[list[Session]]:
 
 
 def _is_quick(config: SessionConfig) -> bool:
-    return config.feedback_kind in QUICK.get(config.surrogate, ())
+    return not config.cohort and config.feedback_kind in QUICK.get(config.surrogate, ())

@@ -12,7 +12,7 @@ import logging
 import time
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeVar
 
 import torch
@@ -23,11 +23,13 @@ from apa.priors.base import Prior
 from apa.records.feedback import Event, Feedback
 from apa.records.particle import Particle
 from apa.records.session import RefitFailure, RefitQuality, Session, SurrogateVersion
+from apa.store.cohorts import Membership
 from apa.store.due import Lease
 from apa.surrogates import Surrogate, load, version_of
 from trainer_worker import gate
+from trainer_worker.cohorts import Cohorts
 from trainer_worker.dataset import dataset, particle_ids
-from trainer_worker.fit import FeatureCache
+from trainer_worker.fit import FeatureCache, WarmStart
 from trainer_worker.fit.together import Problem, encoded, fit_together, reads_features
 from trainer_worker.hindsight import Past, qualities
 from trainer_worker.observations import Observations
@@ -57,6 +59,7 @@ class Tools:
     cache: FeatureCache
     metrics: TrainerMetrics
     lease_s: float
+    cohorts: Cohorts = field(default_factory=Cohorts)
 
 
 @dataclass(frozen=True)
@@ -104,10 +107,18 @@ class Case:
     @property
     def is_covered(self) -> bool:
         """Whether there is nothing to learn."""
+        if self.begins:
+            return False
         return self.num_trained == len(self.events) and (self.current is None or self.rival is not None)
 
+    @property
+    def begins(self) -> bool:
+        """Whether nothing was answered or published yet, and a cohort may steer the first slate."""
+        return bool(self.session.config.cohort) and not self.events and self.rival is None
+
     def rival_on(self, observations: Observations) -> gate.Rival | None:
-        if self.rival is None:
+        # What a cohort likes is in no user's own units.
+        if self.rival is None or self.num_trained == 0:
             return None
         names = particle_ids(self.answers)
         new = {
@@ -123,7 +134,7 @@ class Case:
             family=self.session.config.surrogate,
             trained_events=len(self.events),
             published_at=now,
-            newest_answer_at=max(event.recorded_at for event in self.events),
+            newest_answer_at=max((event.recorded_at for event in self.events), default=0.0),
             quality=self.quality,
         )
 
@@ -166,7 +177,10 @@ class _Batch:
         covered = [case for case in cases if case.is_covered]
         self._metrics.refits_coalesced.inc(len(covered))
         self._settle([(case, "unchanged") for case in covered])
-        self._fit([case for case in cases if not case.is_covered], shelved)
+        open_cases = [case for case in cases if not case.is_covered]
+        starts = self._starts(open_cases, shelved)
+        self._begin([case for case in open_cases if case.begins], shelved, starts)
+        self._fit([case for case in open_cases if not case.begins], shelved, starts)
 
     def release(self) -> None:
         """Give back what is still held."""
@@ -198,7 +212,34 @@ class _Batch:
                 cases.append(Case(session, lease, log, current))
         return cases
 
-    def _fit(self, cases: list[Case], shelved: Shelved) -> None:
+    def _starts(self, cases: list[Case], shelved: Shelved) -> dict[str, WarmStart | None]:
+        """What each session of a cohort begins from."""
+        cohorts = self._tools.cohorts
+        return {
+            case.session_id: cohorts.start(
+                case.session, shelved, self._stores.cohorts.shares(cohorts.name(case.session, shelved))
+            )
+            for case in cases
+            if case.session.config.cohort
+        }
+
+    def _begin(self, cases: list[Case], shelved: Shelved, starts: dict[str, WarmStart | None]) -> None:
+        """What the cohort likes steers the first slates; where nobody has taught it, nothing does."""
+        kept: list[Case] = []
+        blobs: list[bytes] = []
+        for case in cases:
+            start = starts[case.session_id]
+            if start is None and case.current is not None:
+                # Published on another version of the prior: the sampler waits for one of this.
+                start = self._tools.cohorts.nobody(shelved)
+            if start is not None:
+                kept.append(case)
+                blobs.append(start.before_answers(case.session.config.feedback_kind).to_bytes())
+        begun = {case.session_id for case in kept}
+        self._settle([(case, "unchanged") for case in cases if case.session_id not in begun])
+        self._publish(kept, blobs, {})
+
+    def _fit(self, cases: list[Case], shelved: Shelved, starts: dict[str, WarmStart | None]) -> None:
         """What fails on the way is left out of what follows."""
         prior, transport = shelved
         family = self._config.surrogate
@@ -209,28 +250,50 @@ class _Batch:
         cases, problems = self._sound(cases, each(pairs, lambda pair: _problem(*pair, prior.data_shape)))
         if reads_features(family, prior, transport):
             problems = encoded(prior, problems, self._tools.cache, with_noise=transport is None)
+        problems = [
+            replace(problem, warm=starts.get(case.session_id))
+            for case, problem in zip(cases, problems, strict=True)
+        ]
         cases = self._looked_back(cases, problems, prior)
         fitted = fit_together(family, prior, problems, self._tools.cache, transport)
         given = list(zip(cases, problems, fitted, strict=True))
+        learnt_from = {case.session_id: problem for case, problem in zip(cases, problems, strict=True)}
         cases, blobs = self._sound(cases, each(given, lambda one: _checked(prior, *one)))
-        self._publish(cases, blobs)
+        self._publish(cases, blobs, self._shares(cases, learnt_from, shelved))
+
+    def _shares(
+        self, cases: list[Case], problems: dict[str, Problem], shelved: Shelved
+    ) -> dict[str, Membership]:
+        """What members of cohorts teach them; who cannot be summarised teaches what they taught before."""
+        found = {}
+        for case in (case for case in cases if case.session.config.cohort):
+            problem = problems[case.session_id]
+            features = problem.features
+            encode = self._tools.cache if features is None else lambda *_, known=features: known
+            try:
+                found[case.session_id] = self._tools.cohorts.membership(
+                    case.session, shelved, problem.observations, problem.seed, encode
+                )
+            except ApaError as error:
+                logger.warning("session %s does not teach its cohort: %s", case.session_id, error)
+        return found
 
     def _looked_back(self, cases: list[Case], problems: Sequence[Problem], prior: Prior) -> list[Case]:
         """The cases with the quality of their refits."""
         pasts = [
             Past(case.session_id, case.current, case.rival, case.answers, case.num_seen, problem)
             for case, problem in zip(cases, problems, strict=True)
-            if case.current is not None
+            if case.current is not None and case.num_trained > 0
         ]
         found = iter(qualities(self._stores.surrogates, prior, pasts))
-        return [case if case.current is None else replace(case, quality=next(found)) for case in cases]
+        return [case if case.num_trained == 0 else replace(case, quality=next(found)) for case in cases]
 
-    def _publish(self, cases: list[Case], blobs: list[bytes]) -> None:
+    def _publish(self, cases: list[Case], blobs: list[bytes], shares: dict[str, Membership]) -> None:
         now = time.time()
         fitted = [
             (case.lease, case.version(blob, now), blob) for case, blob in zip(cases, blobs, strict=True)
         ]
-        cases, published = self._sound(cases, self._stores.surrogates.publish_many(fitted))
+        cases, published = self._sound(cases, self._stores.surrogates.publish_many(fitted, shares))
         for case in cases:
             self._metrics.refit_duration_seconds.observe(time.monotonic() - self._begun)
             self._metrics.observe_quality(case.quality)

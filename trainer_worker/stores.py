@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
+from apa.store.cohorts import CohortStore
 from apa.store.connection import connect
 from apa.store.due import DueStore
 from apa.store.ledger import FeedbackLedger
@@ -22,6 +23,7 @@ class Stores:
     due: DueStore
     surrogates: SurrogateStore
     waiting: WaitingSlates
+    cohorts: CohortStore
 
     @classmethod
     def at(cls, url: str) -> Self:
@@ -34,4 +36,5 @@ class Stores:
             DueStore(client),
             SurrogateStore(client),
             WaitingSlates(client),
+            CohortStore(client),
         )

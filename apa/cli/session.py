@@ -107,6 +107,10 @@ def create(
             help=f"Which answers a refit learns from; round: cnn only. {default(SessionConfig, 'refit_on')}"
         ),
     ] = None,
+    cohort: Annotated[
+        str | None,
+        typer.Option(help="Users whose taste it begins from, and whom it teaches; gp only. Default: nobody."),
+    ] = None,
     session_id: Annotated[str | None, typer.Option(help="Default: drawn.")] = None,
     feedback: Feedback = "",
     as_json: Json = False,
@@ -128,6 +132,7 @@ def create(
             answer_wait_s=wait,
             default_reward=default_reward,
             refit_on=refit_on,
+            cohort=cohort,
             session_id=session_id,
         )
     print_json(session_json(view)) if as_json else print(view.session_id)

@@ -26,7 +26,7 @@ def delete(
     feedback: Feedback = "",
     as_json: Json = False,
 ) -> None:
-    """Remove everything of a user: sessions, answers, slates, particles, surrogates."""
+    """Remove everything of a user: sessions, answers, slates, particles, surrogates, shares of cohorts."""
     tenant, user_id = _parsed(user)
     if not yes:
         raise InvalidArgument(

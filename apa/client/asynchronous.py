@@ -94,6 +94,7 @@ class AsyncClient:
         answer_wait_s: float | None = None,
         default_reward: float | None = None,
         refit_on: str | None = None,
+        cohort: str | None = None,
         sampling: Sampling = None,
         session_id: str | None = None,
         timeout_s: float | None = None,
@@ -114,6 +115,7 @@ class AsyncClient:
             answer_wait_s=answer_wait_s,
             default_reward=default_reward,
             refit_on=refit_on,
+            cohort=cohort,
             sampling=sampling,
             session_id=session_id,
         )

@@ -105,6 +105,7 @@ class Client:
         answer_wait_s: float | None = None,
         default_reward: float | None = None,
         refit_on: str | None = None,
+        cohort: str | None = None,
         sampling: Sampling = None,
         session_id: str | None = None,
         timeout_s: float | None = None,
@@ -127,6 +128,7 @@ class Client:
             answer_wait_s: how long a slate waits for its answers; the service's own limit when None.
             default_reward: what an answer that has not come by then is taken to be; 0 or 1 of likes.
             refit_on: "all" answers (when None), or those of the "round": "cnn" only, whose network goes on.
+            cohort: users whose taste it begins from, and whom it teaches; nobody when None. "gp" only.
             sampling: how its runs are steered unless a call says otherwise.
             session_id: drawn when None; the same id with the same arguments gives the same session.
 
@@ -149,6 +151,7 @@ class Client:
             answer_wait_s=answer_wait_s,
             default_reward=default_reward,
             refit_on=refit_on,
+            cohort=cohort,
             sampling=sampling,
             session_id=session_id,
         )

@@ -145,7 +145,7 @@ class Slate(_message.Message):
     def __init__(self, slate_id: _Optional[str] = ..., session_id: _Optional[str] = ..., items: _Optional[_Iterable[_Union[SlateItem, _Mapping]]] = ..., round_index: _Optional[int] = ..., asked: _Optional[int] = ..., surrogate_version: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., policy: _Optional[str] = ...) -> None: ...
 
 class SessionConfig(_message.Message):
-    __slots__ = ("prior", "budget", "particles_per_round", "num_particles", "policy", "surrogate", "feedback_kind", "sampling", "raters", "aggregation", "answer_wait_seconds", "default_reward", "refit_on")
+    __slots__ = ("prior", "budget", "particles_per_round", "num_particles", "policy", "surrogate", "feedback_kind", "sampling", "raters", "aggregation", "answer_wait_seconds", "default_reward", "refit_on", "cohort")
     PRIOR_FIELD_NUMBER: _ClassVar[int]
     BUDGET_FIELD_NUMBER: _ClassVar[int]
     PARTICLES_PER_ROUND_FIELD_NUMBER: _ClassVar[int]
@@ -159,6 +159,7 @@ class SessionConfig(_message.Message):
     ANSWER_WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
     DEFAULT_REWARD_FIELD_NUMBER: _ClassVar[int]
     REFIT_ON_FIELD_NUMBER: _ClassVar[int]
+    COHORT_FIELD_NUMBER: _ClassVar[int]
     prior: str
     budget: int
     particles_per_round: int
@@ -172,7 +173,8 @@ class SessionConfig(_message.Message):
     answer_wait_seconds: float
     default_reward: float
     refit_on: RefitOn
-    def __init__(self, prior: _Optional[str] = ..., budget: _Optional[int] = ..., particles_per_round: _Optional[int] = ..., num_particles: _Optional[int] = ..., policy: _Optional[str] = ..., surrogate: _Optional[str] = ..., feedback_kind: _Optional[_Union[FeedbackKind, str]] = ..., sampling: _Optional[_Union[SamplingOptions, _Mapping]] = ..., raters: _Optional[_Iterable[str]] = ..., aggregation: _Optional[_Union[RaterAggregation, str]] = ..., answer_wait_seconds: _Optional[float] = ..., default_reward: _Optional[float] = ..., refit_on: _Optional[_Union[RefitOn, str]] = ...) -> None: ...
+    cohort: str
+    def __init__(self, prior: _Optional[str] = ..., budget: _Optional[int] = ..., particles_per_round: _Optional[int] = ..., num_particles: _Optional[int] = ..., policy: _Optional[str] = ..., surrogate: _Optional[str] = ..., feedback_kind: _Optional[_Union[FeedbackKind, str]] = ..., sampling: _Optional[_Union[SamplingOptions, _Mapping]] = ..., raters: _Optional[_Iterable[str]] = ..., aggregation: _Optional[_Union[RaterAggregation, str]] = ..., answer_wait_seconds: _Optional[float] = ..., default_reward: _Optional[float] = ..., refit_on: _Optional[_Union[RefitOn, str]] = ..., cohort: _Optional[str] = ...) -> None: ...
 
 class SamplingOptions(_message.Message):
     __slots__ = ("num_steps", "beta", "corrector", "resampling", "ess_threshold", "integrator", "grid", "seed", "active_interval", "t_start")

@@ -228,15 +228,17 @@ class DeleteUserRequest(_message.Message):
     def __init__(self, tenant: _Optional[str] = ..., user_id: _Optional[str] = ...) -> None: ...
 
 class DeleteUserResponse(_message.Message):
-    __slots__ = ("sessions", "events", "slates", "particles", "surrogates")
+    __slots__ = ("sessions", "events", "slates", "particles", "surrogates", "cohort_shares")
     SESSIONS_FIELD_NUMBER: _ClassVar[int]
     EVENTS_FIELD_NUMBER: _ClassVar[int]
     SLATES_FIELD_NUMBER: _ClassVar[int]
     PARTICLES_FIELD_NUMBER: _ClassVar[int]
     SURROGATES_FIELD_NUMBER: _ClassVar[int]
+    COHORT_SHARES_FIELD_NUMBER: _ClassVar[int]
     sessions: int
     events: int
     slates: int
     particles: int
     surrogates: int
-    def __init__(self, sessions: _Optional[int] = ..., events: _Optional[int] = ..., slates: _Optional[int] = ..., particles: _Optional[int] = ..., surrogates: _Optional[int] = ...) -> None: ...
+    cohort_shares: int
+    def __init__(self, sessions: _Optional[int] = ..., events: _Optional[int] = ..., slates: _Optional[int] = ..., particles: _Optional[int] = ..., surrogates: _Optional[int] = ..., cohort_shares: _Optional[int] = ...) -> None: ...

@@ -13,6 +13,7 @@ class Erased:
     Attributes:
         particles: shown ones, answered or not.
         surrogates: artifacts.
+        cohort_shares: what its sessions had taught cohorts.
     """
 
     sessions: int = 0
@@ -20,6 +21,7 @@ class Erased:
     slates: int = 0
     particles: int = 0
     surrogates: int = 0
+    cohort_shares: int = 0
 
     def __add__(self, other: Self) -> Self:
         return type(self)(*(one + more for one, more in zip(astuple(self), astuple(other), strict=True)))

@@ -75,6 +75,10 @@ class SessionConfig(BaseModel):
     refit_on: RefitOnName = "all"
     """Which answers a refit learns from; "round": those since the surrogate before, whose network goes on."""
 
+    cohort: str = Field(default="", max_length=64, pattern=rf"^$|{ID_PATTERN}")
+    """From whose taste the session begins, and whom it teaches; "" for nobody. Members share the tenant, the
+    prior and the kind of feedback."""
+
     @model_validator(mode="before")
     @classmethod
     def _usual_policy(cls, values: object) -> object:
@@ -130,6 +134,18 @@ class SessionConfig(BaseModel):
         if refit_on == "round" and info.data.get("surrogate", "cnn") != "cnn":
             raise ValueError("all, unless the surrogate is cnn: only its network goes on training")
         return refit_on
+
+    @field_validator("cohort")
+    @classmethod
+    def _by_a_process(cls, cohort: str, info: ValidationInfo) -> str:
+        if cohort and info.data.get("surrogate", "gp") != "gp":
+            raise ValueError("none, unless the surrogate is gp: only a process begins from a cohort")
+        return cohort
+
+    @model_serializer(mode="wrap")
+    def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without a cohort where there is none, as the release before wrote it."""
+        return {name: value for name, value in write(self).items() if (name, value) != ("cohort", "")}
 
 
 class Session(BaseModel):

@@ -52,7 +52,7 @@ class Erasure:
     def _session(self, member: str) -> Erased:
         session_id = session_pages.session_id_of(member)
         shard = keys.shard_of(session_id)
-        sessions, events, slates, particles, surrogates = self._erase(
+        sessions, events, slates, particles, surrogates, shares = self._erase(
             keys=[
                 keys.sessions(shard),
                 keys.due(shard),
@@ -69,4 +69,4 @@ class Erasure:
                 keys.surrogate_blob(session_id, ""),
             ],
         )
-        return Erased(sessions, events, slates, particles, surrogates)
+        return Erased(sessions, events, slates, particles, surrogates, shares)

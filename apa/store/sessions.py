@@ -21,12 +21,15 @@ class SessionStore:
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
         self._create = script(client, "create_session")
+        self._mark_due = script(client, "mark_due")
         self._ledger = budget_script(client, "read_ledger")
         self._close = budget_script(client, "close_session")
 
     @guarded
     def create(self, session: Session) -> Session:
         """Stores the session. The same id with the same contents gives the one stored before.
+
+        One that begins from a cohort is due at once.
 
         Raises:
             AlreadyExists: the id is taken by a session with other contents.
@@ -53,6 +56,10 @@ class SessionStore:
                 expected="an id that is free, or the stored session's contents",
                 found=session_id,
             )
+        if stored.config.cohort:
+            # What the cohort taught steers the first slate; the same call again marks it again.
+            shard = keys.due(keys.shard_of(session_id))
+            self._mark_due(keys=[shard, keys.session(session_id)], args=[session_id])
         return stored
 
     @guarded

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import redis
@@ -11,6 +11,7 @@ import redis
 from apa import keys
 from apa.errors import ApaError, DataLoss, InvalidArgument, NotFound
 from apa.records.session import SurrogateVersion
+from apa.store.cohorts import Membership, key_of
 from apa.store.connection import guarded, unavailable
 from apa.store.due import Lease
 from apa.store.lua import script, text
@@ -59,15 +60,22 @@ class SurrogateStore:
         return published
 
     @guarded
-    def publish_many(self, fitted: Sequence[Fitted]) -> list[bool | ApaError]:
-        """`publish` of each, in two round trips for all of them."""
+    def publish_many(
+        self, fitted: Sequence[Fitted], shares: Mapping[str, Membership] | None = None
+    ) -> list[bool | ApaError]:
+        """`publish` of each, in two round trips for all of them.
+
+        Args:
+            shares: of cohorts, by session, kept in the step that makes the session's surrogate current.
+        """
+        shares = shares or {}
         for _, version, blob in fitted:
             _check_name(version.version, blob)
         stored = self._store_blobs(fitted)
         pipeline = self._client.pipeline(transaction=False)
         sound = [one for one, found in zip(fitted, stored, strict=True) if found is True]
         for lease, version, _ in sound:
-            self._queue_pointer(pipeline, lease, version)
+            self._queue_pointer(pipeline, lease, version, shares.get(lease.session_id))
         replies = pipeline.execute(raise_on_error=False)
         moved = iter(outcomes(sound, replies, lambda _, reply: text(reply) == "published"))
         return [next(moved) if found is True else found for found in stored]
@@ -85,7 +93,11 @@ class SurrogateStore:
         return outcomes(fitted, list(zip(replies[::2], replies[1::2], strict=True)), _read_back)
 
     def _queue_pointer(
-        self, pipeline: redis.client.Pipeline, lease: Lease, version: SurrogateVersion
+        self,
+        pipeline: redis.client.Pipeline,
+        lease: Lease,
+        version: SurrogateVersion,
+        member: Membership | None,
     ) -> None:
         session_id = lease.session_id
         self._publish(
@@ -96,6 +108,7 @@ class SurrogateStore:
                 keys.surrogate_blob(session_id, version.version),
                 keys.refit_failure(session_id),
                 keys.surrogate_blobs(session_id),
+                keys.cohorts(session_id),
             ],
             args=[
                 session_id,
@@ -106,6 +119,8 @@ class SurrogateStore:
                 KEPT_VERSIONS,
                 keys.surrogate_blob(session_id, ""),
                 keys.PUBLISHED_CHANNEL,
+                "" if member is None else key_of(session_id, member.cohort),
+                b"" if member is None else member.share,
             ],
             client=pipeline,
         )

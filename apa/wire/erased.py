@@ -19,4 +19,5 @@ def erased_from_pb(response: feedback_pb2.DeleteUserResponse) -> Erased:
         slates=response.slates,
         particles=response.particles,
         surrogates=response.surrogates,
+        cohort_shares=response.cohort_shares,
     )

@@ -39,7 +39,7 @@ REFITS_ON: dict[RefitOnName, common_pb2.RefitOn] = {
     "round": common_pb2.REFIT_ON_ROUND,
 }
 
-HAVE_DEFAULTS = ("particles_per_round", "num_particles", "policy", "surrogate", "raters")
+HAVE_DEFAULTS = ("particles_per_round", "num_particles", "policy", "surrogate", "raters", "cohort")
 
 _Name = TypeVar("_Name", bound=str)
 
@@ -59,6 +59,7 @@ def config_to_pb(config: SessionConfig) -> common_pb2.SessionConfig:
         answer_wait_seconds=config.answer_wait_s,
         default_reward=config.default_reward,
         refit_on=REFITS_ON[config.refit_on],
+        cohort=config.cohort,
     )
 
 

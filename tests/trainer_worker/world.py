@@ -20,6 +20,7 @@ from apa.records.particle import Particle
 from apa.records.prior_card import PriorCard
 from apa.records.session import RefitFailure, RefitQuality, Session, SessionConfig, SurrogateVersion
 from apa.records.slate import Slate, SlateItem
+from apa.store.cohorts import CohortStore
 from apa.store.due import DueStore
 from apa.store.ledger import FeedbackLedger
 from apa.store.sessions import SessionStore
@@ -71,6 +72,7 @@ class TrainerWorld:
             DueStore(self.client),
             SurrogateStore(self.client),
             WaitingSlates(self.client),
+            CohortStore(self.client),
         )
         self.cache = FeatureCache()
 

@@ -18,6 +18,7 @@ from trainer_worker.fit.exact_gp import fit_exact_gps, is_exact
 from trainer_worker.fit.gp import coordinates_of, lies_in_features, places
 from trainer_worker.fit.stacked import fit_stacked
 from trainer_worker.fit.transport import Transport
+from trainer_worker.fit.warm import WarmStart
 from trainer_worker.observations import Observations
 from trainer_worker.outcomes import each
 
@@ -31,12 +32,14 @@ class Problem:
     Attributes:
         features: of its items; None for a family that uses none, or reads them itself.
         previous: whose network goes on training; None begins anew.
+        warm: what a gp begins from; fitted alone.
     """
 
     observations: Observations
     seed: int
     features: ItemFeatures | None = None
     previous: Surrogate | None = None
+    warm: WarmStart | None = None
 
 
 def reads_features(family: SurrogateFamily, prior: Prior, transport: Transport | None) -> bool:
@@ -96,7 +99,7 @@ def _stacked(
 def _stacks(family: SurrogateFamily, problem: Problem, transport: Transport | None) -> bool:
     """Whether the fit has a closed form that many sessions share."""
     if family == "gp":
-        return is_exact(problem.observations)
+        return is_exact(problem.observations) and problem.warm is None
     scalar = problem.observations.kind == "scalar"
     return family == "linear" and scalar and transport is not None and problem.features is not None
 
@@ -135,4 +138,5 @@ def _fit_alone(
 ) -> Surrogate:
     features = problem.features
     encode = cache if features is None else lambda *_: features
-    return fit(family, prior, problem.observations, problem.seed, encode, transport, problem.previous)
+    one = problem
+    return fit(family, prior, one.observations, one.seed, encode, transport, one.previous, one.warm)

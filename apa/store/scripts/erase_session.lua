@@ -2,7 +2,7 @@
 -- Sent again because its reply was lost, it finds nothing: its answer alone is not the same twice.
 -- KEYS[1] sessions of the shard  KEYS[2] due sessions of the shard  KEYS[3] waiting slates of the shard
 -- KEYS[4] session  KEYS[5] events  KEYS[6] answered  KEYS[7] making  KEYS[8] slates  KEYS[9] versions
--- KEYS[10] stored artifacts
+-- KEYS[10] stored artifacts  KEYS[11] cohorts
 -- and every other key of the session that has no parts
 -- ARGV: session id, member, prefixes of the keys of slates, particles, requests, their arguments, artifacts
 local session_id, member = ARGV[1], ARGV[2]
@@ -48,10 +48,15 @@ end
 for _, version in ipairs(redis.call('SMEMBERS', KEYS[10])) do
   surrogates = surrogates + drop(blob_prefix .. version)
 end
+local shares = 0
+-- Of the same shard.
+for _, cohort in ipairs(redis.call('SMEMBERS', KEYS[11])) do
+  shares = shares + redis.call('HDEL', cohort, session_id)
+end
 local sessions = drop(KEYS[4])
 for place = 5, #KEYS do
   drop(KEYS[place])
 end
 redis.call('ZREM', KEYS[2], session_id)
 redis.call('ZREM', KEYS[1], member)
-return {sessions, events, slates, particles, surrogates}
+return {sessions, events, slates, particles, surrogates, shares}

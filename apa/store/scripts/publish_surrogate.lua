@@ -1,6 +1,7 @@
 -- Makes a surrogate current unless a newer refit was begun or published.
--- KEYS: pointer, versions, fence, blob, failure of the last refit, stored artifacts.
--- ARGV: session id, version, trained events, record, token, versions to keep, prefix of blob keys, channel
+-- KEYS: pointer, versions, fence, blob, failure of the last refit, stored artifacts, cohorts.
+-- ARGV: session id, version, trained events, record, token, versions to keep, prefix of blob keys, channel,
+-- key of the cohort or '', share of it
 local session_id, version, trained, record = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local token, keep, prefix = ARGV[5], tonumber(ARGV[6]), ARGV[7]
 
@@ -51,6 +52,18 @@ for _, other in ipairs(redis.call('SMEMBERS', KEYS[6])) do
   if not kept[other] then
     drop(other)
   end
+end
+-- Of the cohort that the session is a member of, by the functions and answers of now, and of no other.
+local cohort = ARGV[9]
+for _, other in ipairs(redis.call('SMEMBERS', KEYS[7])) do
+  if cohort ~= '' and other ~= cohort then
+    redis.call('HDEL', other, session_id)
+    redis.call('SREM', KEYS[7], other)
+  end
+end
+if cohort ~= '' then
+  redis.call('HSET', cohort, session_id, ARGV[10])
+  redis.call('SADD', KEYS[7], cohort)
 end
 redis.call('PUBLISH', ARGV[8], session_id)
 return 'published'

@@ -13,6 +13,7 @@ from apa.local.redis_server import start_server
 from apa.records.erased import Erased
 from apa.records.session import RefitFailure, SurrogateVersion
 from apa.store import known
+from apa.store.cohorts import CohortName, Membership
 from apa.store.connection import connect
 from apa.store.due import DueStore
 from apa.store.erasure import Erasure
@@ -42,8 +43,10 @@ def live_through_everything(world: World) -> None:
     world.answer(answered, 1)
     world.slates.reserve("s1", "making", "made", 4, LONG_S, {"num_particles": 8})
     store, lease = SurrogateStore(world.client), a_lease(world.due)
-    for events in range(1, 8):
+    for events in range(1, 7):
         store.publish(lease, *fitted(events))
+    share = Membership(CohortName("default", "viewers", "0123"), b"share")
+    store.publish_many([(lease, *fitted(7))], {"s1": share})
     store.pin("s1", fitted(7)[0].version)
     world.due.fail(lease, RefitFailure(error="DataLoss", message="gone", num_events=2, failed_at=1e9), 60)
     assert shown.items
@@ -57,6 +60,8 @@ def traces(client: redis.Redis, session_id: str = "s1") -> list[str]:
         if client.type(name) == b"zset":
             members = [str(member, "utf-8") for member in client.zrange(name, 0, -1)]  # type: ignore[arg-type]
             found += [f"{name} {one}" for one in members if session_id in one.split("/")]
+        if client.type(name) == b"hash" and ":cohort:" in name:
+            found += [f"{name} {session_id}"] if client.hexists(name, session_id) else []
     return found
 
 
@@ -67,7 +72,7 @@ def test_nothing_of_a_user_is_left_and_what_went_is_counted(world: World, erasur
 
     erased = erasure.user("default", "ada")
 
-    assert erased == Erased(sessions=1, events=2, slates=2, particles=6, surrogates=5)
+    assert erased == Erased(sessions=1, events=2, slates=2, particles=6, surrogates=5, cohort_shares=1)
     assert traces(world.client) == []
     assert set(traces(world.client, "other")) == others
     with pytest.raises(NotFound):

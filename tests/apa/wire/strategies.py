@@ -75,6 +75,13 @@ CONFIGS = st.one_of(
     ),
     st.builds(
         SessionConfig,
+        feedback_kind=st.sampled_from(["scalar", "ranking"]),
+        surrogate=st.just("gp"),
+        cohort=st.sampled_from(["", "viewers", "a.b:c-1"]),
+        **COMMON_CONFIG,
+    ),
+    st.builds(
+        SessionConfig,
         feedback_kind=st.just("binary"),
         aggregation=st.sampled_from(["mean", "max", "least_misery"]),
         default_reward=st.sampled_from([0.0, 1.0]),

@@ -102,7 +102,7 @@ def test_a_prior_comes_back_without_what_only_the_folder_knows() -> None:
 def test_messages_do_not_outgrow_their_tests() -> None:
     """A field that is added to a contract fails here until the boundary carries it."""
     assert len(common_pb2.Session.DESCRIPTOR.fields) == 13
-    assert len(common_pb2.SessionConfig.DESCRIPTOR.fields) == 13
+    assert len(common_pb2.SessionConfig.DESCRIPTOR.fields) == 14
     assert len(common_pb2.SamplingOptions.DESCRIPTOR.fields) == len(SamplingOverrides.model_fields)
     assert len(common_pb2.RefitQuality.DESCRIPTOR.fields) == len(RefitQuality.model_fields)
     assert len(common_pb2.SurrogateVersion.DESCRIPTOR.fields) == 5
