@@ -227,9 +227,8 @@ def _print_slate(result: SampleResult) -> None:
     expires = datetime.fromtimestamp(slate.expires_at, UTC)
     print(f"\nslate {slate.slate_id}, {slate.asked} answers asked, until {expires:%Y-%m-%d %H:%M} UTC")
     if slate.asked:
-        print(
-            f"to answer:     apa feedback {slate.session_id} PARTICLE=REWARD ... (what only orders: --prefer, --ranking)"
-        )
+        orders = "what only orders: --prefer, --ranking"
+        print(f"to answer:     apa feedback {slate.session_id} PARTICLE=REWARD ... ({orders})")
     print(f"to show again: apa sample {slate.session_id} --request-id {result.started.request_id}")
 
 
