@@ -74,7 +74,7 @@ def test_the_backend_of_the_readme_runs_against_a_stack(stack: LocalStack) -> No
 
     def ask_the_user(item: object) -> float:
         film = item.item  # type: ignore[attr-defined]
-        asked.append(film.title)
+        asked.append(film.item_id)
         return float("Comedy" in film.attributes["genres"])
 
     exec(compile(program, "README.md", "exec"), {"ask_the_user": ask_the_user})

@@ -47,7 +47,8 @@ def test_the_functions_are_the_same_each_time_and_explain_most_of_the_kernel() -
     again, z = Functions.of_prior(PRIOR), draw(PRIOR, 50, seed=3).double()
     explained = FUNCTIONS.at(z).square().sum(dim=1)
 
-    assert torch.equal(again.to_centres, FUNCTIONS.to_centres)
+    # To rounding: shares of workers with other numbers of threads have to mean the same.
+    torch.testing.assert_close(again.to_centres, FUNCTIONS.to_centres, rtol=1e-6, atol=1e-6)
     assert float(explained.max()) <= 1.0 + 1e-6
     assert float(explained.median()) > 0.9
 
