@@ -52,7 +52,8 @@ def figures_of(result: dict[str, Any]) -> Figures:
     rounds = result["rounds"]
     rewards = np.concatenate([each["rewards"] for each in rounds]) / max(result["attainable"], 1e-9)
     valid = np.concatenate([each["valid"] for each in rounds])
-    k, budget = len(rounds[0]["rewards"]), rounds[-1]["spent"]
+    # Also a first slate may be short of distinct items.
+    k, budget = max(len(each["rewards"]) for each in rounds), rounds[-1]["spent"]
     # A slate with fewer distinct items asks less: rounds of different cells are aligned by answers.
     spent = np.minimum(np.arange(k, budget + k, k), budget).astype(np.float64)
     curve = np.array([rewards[start : start + k].mean() for start in range(0, len(rewards), k)])

@@ -58,6 +58,9 @@ def test_short_slates_are_aligned_by_answers() -> None:
     assert figures.spent.tolist() == [4.0, 8.0]
     assert figures.curve.tolist() == pytest.approx([1.0, 0.5])
 
+    short_at_first = figures_of(_result([[0.8] * 2, [0.8] * 4, [0.0] * 2]))
+    assert short_at_first.spent.tolist() == [4.0, 8.0]
+
 
 def test_only_liked_items_of_the_last_three_rounds_cover_a_mode() -> None:
     rewards = [[0.9, 0.9], [0.9, 0.9], [0.9, 0.1], [0.9, 0.9]]
