@@ -7,8 +7,8 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from alignment import Respond, align
-from benchmarks.alignment.methods.method import Shown, seeded, spend
+from alignment import Respond
+from benchmarks.alignment.methods.method import Shown, align_drawn, seeded, spend
 from benchmarks.alignment.tasks import Task
 from benchmarks.alignment.tasks.films import Films
 from sampler_service import Population
@@ -19,7 +19,7 @@ ALPHA = 1.0
 """Width of LinUCB's confidence bound (Li et al. 2010), on rewards in [0, 1] and vectors of length one."""
 RIDGE = 1.0
 SHORT_LIST = 256
-"""Of the whole catalogue, by mean plus standard deviation, what the policy then chooses from; more than a
+"""Of the whole catalogue, by mean plus standard deviation, what the policy then looks around; more than a
 session shows."""
 
 
@@ -82,15 +82,7 @@ def exhaustive(task: Task, respond: Respond, seed: int, shown: Shown) -> None:
             rows = (expected.mean + expected.std).topk(SHORT_LIST).indices
         return population_of(films.vectors[rows], job.config.seed)
 
-    align(
-        task.prior,
-        respond,
-        task.config,
-        seed=seed,
-        transport=task.transport,
-        draw=draw,
-        on_round=lambda done: shown(done.x),
-    )
+    align_drawn(task, respond, seed, shown, draw)
 
 
 def population_of(x: Tensor, seed: int) -> Population:

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from alignment import Respond
+from alignment import Respond, align
 from alignment.learning import joined
 from alignment.loop import cost
+from alignment.slates import Draw
 from apa.records.asking import answers_to, shown_for
+from apa.records.session import SessionConfig
 from benchmarks.alignment.tasks import Task
 from trainer_worker.observations import Observations
 
@@ -52,6 +54,21 @@ def spend(task: Task, respond: Respond, shown: Shown, propose: Propose) -> None:
         rounds.append(respond(x, asked))
         spent += cost(rounds[-1])
         shown(x)
+
+
+def align_drawn(
+    task: Task, respond: Respond, seed: int, shown: Shown, draw: Draw, config: SessionConfig | None = None
+) -> None:
+    """Our loop on populations that come from elsewhere than a steered run; config: the task's by default."""
+    align(
+        task.prior,
+        respond,
+        config or task.config,
+        seed=seed,
+        transport=task.transport,
+        draw=draw,
+        on_round=lambda done: shown(done.x),
+    )
 
 
 def seeded(seed: int, round_index: int) -> torch.Generator:

@@ -10,7 +10,7 @@ from torch import Tensor
 from alignment import Respond, Round, align
 from alignment.algorithm_1 import changed
 from benchmarks.alignment.methods.catalogue import population_of
-from benchmarks.alignment.methods.method import Shown
+from benchmarks.alignment.methods.method import Shown, align_drawn
 from benchmarks.alignment.tasks import Task, task_of
 from sampler_service import Population, sample
 from sampler_service.calls import Job
@@ -26,16 +26,13 @@ operations says how near that came."""
 
 def prior_only(task: Task, respond: Respond, seed: int, shown: Shown) -> None:
     """k draws a round, whatever was answered; of a catalogue items that were not shown."""
-    align(
-        task.prior,
-        respond,
-        # Of k candidates every policy shows all, but those that look around have more.
-        changed(task.config, {"policy": "epsilon_greedy"}),
-        seed=seed,
-        transport=task.transport,
-        draw=lambda job: sample(job.prior, None, job.config, num_particles=job.num_shown),
-        on_round=lambda done: shown(done.x),
-    )
+    # Of k candidates every policy shows all, but those that look around have more.
+    config = changed(task.config, {"policy": "epsilon_greedy"})
+
+    def draw(job: Job) -> Population:
+        return sample(job.prior, None, job.config, num_particles=job.num_shown)
+
+    align_drawn(task, respond, seed, shown, draw, config)
 
 
 def fresh_pool(task: Task, respond: Respond, seed: int, shown: Shown) -> None:
@@ -45,15 +42,7 @@ def fresh_pool(task: Task, respond: Respond, seed: int, shown: Shown) -> None:
         times = 1 if job.surrogate is None else DRAWS_FOR_A_STEERED_ONE
         return sample(job.prior, None, job.config, num_particles=times * job.num_particles)
 
-    align(
-        task.prior,
-        respond,
-        task.config,
-        seed=seed,
-        transport=task.transport,
-        draw=draw,
-        on_round=lambda done: shown(done.x),
-    )
+    align_drawn(task, respond, seed, shown, draw)
 
 
 def stored_pool(task: Task, respond: Respond, seed: int, shown: Shown) -> None:
