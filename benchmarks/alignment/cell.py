@@ -10,10 +10,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from alignment.respondent import Respondent
 from benchmarks.alignment.methods import methods_for
+from benchmarks.alignment.operations import OperationCounter
 from benchmarks.alignment.tasks import HiddenTaste, Task, task_of
 from trainer_worker.observations import Observations
 
@@ -67,7 +67,7 @@ def run_cell(cell: Cell, count_operations: bool = False) -> dict[str, Any]:
             recorder.begin()
             method.run(task, recorder.respond, cell.seed, recorder.shown)
             return asdict(cell) | recorder.figures()
-        with FlopCounterMode(display=False) as counter:
+        with OperationCounter() as counter:
             recorder.begin()
             method.run(task, recorder.respond, cell.seed, recorder.shown)
         return {"task": cell.task, "method": cell.method, "operations": counter.get_total_flops()}

@@ -40,7 +40,7 @@ ABLATIONS: dict[str, Method] = {
     "ours, fkc": steered(ours(corrector="fkc", integrator="euler_maruyama")),
     "ours, clipped": steered(ours(corrector="clipped", integrator="euler_maruyama")),
     "ours, 30 steps": steered(ours(num_steps=30)),
-    "ours, half the evaluations": steered(ours(active_interval=(0.0, 0.4))),
+    "ours, half the evaluations": steered(ours(active_interval=(0.1, 0.5), beta=16.0)),
     "ours, N = 16": steered(ours({"num_particles": 16})),
     "ours, N = 128": steered(ours({"num_particles": 128})),
     "ours, cnn": steered(ours({"surrogate": "cnn"}), is_image),
