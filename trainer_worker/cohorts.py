@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from apa.errors import DataLoss
 from apa.records.session import Session
@@ -20,6 +20,9 @@ from trainer_worker.observations import Observations
 from trainer_worker.shelf import Shelved
 
 logger = logging.getLogger(__name__)
+
+Shares = Mapping[str, bytes]
+"""What each session has taught its cohort."""
 
 
 class Cohorts:
@@ -51,7 +54,27 @@ class Cohorts:
         digest = hashlib.sha256(repr(alike).encode()).hexdigest()[:16]
         return CohortName(session.tenant, session.config.cohort, digest)
 
-    def start(self, session: Session, shelved: Shelved, shares: Mapping[str, bytes]) -> WarmStart | None:
+    def starts(
+        self, sessions: Sequence[Session], shelved: Shelved, shares_of: Callable[[CohortName], Shares]
+    ) -> dict[str, WarmStart | None]:
+        """What each session begins from, by its id; what a batch has in common is read and learnt once.
+
+        Args:
+            shares_of: what members have taught, by their sessions.
+        """
+        names = {session.session_id: self.name(session, shelved) for session in sessions}
+        shares = {name: shares_of(name) for name in set(names.values())}
+        learnt: dict[tuple[CohortName, str | None], WarmStart | None] = {}
+        found = {}
+        for session in sessions:
+            name = names[session.session_id]
+            member = session.session_id if session.session_id in shares[name] else None
+            if (name, member) not in learnt:
+                learnt[name, member] = self.start(session, shelved, shares[name])
+            found[session.session_id] = learnt[name, member]
+        return found
+
+    def start(self, session: Session, shelved: Shelved, shares: Shares) -> WarmStart | None:
         """What the session begins from: what all others taught. None where nobody has yet.
 
         A share that is damaged is left out, and logged.

@@ -178,7 +178,8 @@ class _Batch:
         self._metrics.refits_coalesced.inc(len(covered))
         self._settle([(case, "unchanged") for case in covered])
         open_cases = [case for case in cases if not case.is_covered]
-        starts = self._starts(open_cases, shelved)
+        members = [case.session for case in open_cases if case.session.config.cohort]
+        starts = self._tools.cohorts.starts(members, shelved, self._stores.cohorts.shares)
         self._begin([case for case in open_cases if case.begins], shelved, starts)
         self._fit([case for case in open_cases if not case.begins], shelved, starts)
 
@@ -211,17 +212,6 @@ class _Batch:
             else:
                 cases.append(Case(session, lease, log, current))
         return cases
-
-    def _starts(self, cases: list[Case], shelved: Shelved) -> dict[str, WarmStart | None]:
-        """What each session of a cohort begins from."""
-        cohorts = self._tools.cohorts
-        return {
-            case.session_id: cohorts.start(
-                case.session, shelved, self._stores.cohorts.shares(cohorts.name(case.session, shelved))
-            )
-            for case in cases
-            if case.session.config.cohort
-        }
 
     def _begin(self, cases: list[Case], shelved: Shelved, starts: dict[str, WarmStart | None]) -> None:
         """What the cohort likes steers the first slates; where nobody has taught it, nothing does."""
@@ -268,8 +258,7 @@ class _Batch:
         found = {}
         for case in (case for case in cases if case.session.config.cohort):
             problem = problems[case.session_id]
-            features = problem.features
-            encode = self._tools.cache if features is None else lambda *_, known=features: known
+            encode = problem.encode(self._tools.cache)
             try:
                 found[case.session_id] = self._tools.cohorts.membership(
                     case.session, shelved, problem.observations, problem.seed, encode

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from apa import keys
-from apa.store.cohorts import CohortStore, key_of
+from apa.store.cohorts import CohortName, CohortStore, key_of
 from apa.store.erasure import Erasure
 from apa.surrogates import GpSurrogate, load
 from tests.trainer_worker.world import TrainerWorld, write_prior
@@ -100,6 +100,27 @@ def test_another_cohort_and_another_kind_of_answer_are_others(world: TrainerWorl
     assert _members(world, "m0") == ["m0"]
     assert _members(world, "o0") == ["o0"]
     assert _members(world, "binary") == []
+
+
+def test_a_batch_reads_a_cohort_once_and_newcomers_share_what_is_learnt_of_it(world: TrainerWorld) -> None:
+    for member in range(2):
+        _a_member(world, f"m{member}")
+    for newcomer in range(2):
+        world.session(f"n{newcomer}", surrogate="gp", cohort="viewers")
+    sessions = [world.stores.sessions.get(name) for name in ("n0", "m0", "n1", "m1")]
+    cohorts, shelved, read = Cohorts(), PriorShelf([world.priors]).get("toy"), list[CohortName]()
+
+    def shares(name: CohortName) -> dict[str, bytes]:
+        read.append(name)
+        return CohortStore(world.client).shares(name)
+
+    starts = cohorts.starts(sessions, shelved, shares)
+
+    assert len(read) == 1
+    assert starts["n0"] is starts["n1"]
+    assert None not in starts.values()
+    # Nobody learns from their own answers twice.
+    assert len({id(starts[name]) for name in ("n0", "m0", "m1")}) == 3
 
 
 def test_closing_a_session_keeps_what_it_taught(world: TrainerWorld) -> None:

@@ -41,6 +41,11 @@ class Problem:
     previous: Surrogate | None = None
     warm: WarmStart | None = None
 
+    def encode(self, otherwise: Encode) -> Encode:
+        """Hands out the features that the problem comes with; `otherwise` where it comes without."""
+        features = self.features
+        return otherwise if features is None else lambda *_: features
+
 
 def reads_features(family: SurrogateFamily, prior: Prior, transport: Transport | None) -> bool:
     """Whether the family is fitted on the prior's features of the items."""
@@ -110,19 +115,13 @@ def _fit_stack(
     if family == "gp":
         at = coordinates_of(prior, transport)
         given = [
-            (one.observations, places(prior, at, one.observations.x, one.seed, _known(one)))
+            (one.observations, places(prior, at, one.observations.x, one.seed, one.encode(encode_items)))
             for one in problems
         ]
         return fit_exact_gps(at, given, transport)
     assert transport is not None
     known = [(one.observations, one.features.clean) for one in problems if one.features is not None]
     return fit_stacked(prior, known, transport)
-
-
-def _known(problem: Problem) -> Encode:
-    """The features that the problem comes with, where the process lies in features."""
-    features = problem.features
-    return encode_items if features is None else lambda *_: features
 
 
 def _is_sound(prior: Prior, problem: Problem) -> bool:
@@ -136,7 +135,7 @@ def _is_sound(prior: Prior, problem: Problem) -> bool:
 def _fit_alone(
     family: SurrogateFamily, prior: Prior, problem: Problem, cache: FeatureCache, transport: Transport | None
 ) -> Surrogate:
-    features = problem.features
-    encode = cache if features is None else lambda *_: features
     one = problem
-    return fit(family, prior, one.observations, one.seed, encode, transport, one.previous, one.warm)
+    return fit(
+        family, prior, one.observations, one.seed, one.encode(cache), transport, one.previous, one.warm
+    )
