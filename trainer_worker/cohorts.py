@@ -70,11 +70,11 @@ class Cohorts:
             name = names[session.session_id]
             member = session.session_id if session.session_id in shares[name] else None
             if (name, member) not in learnt:
-                learnt[name, member] = self.start(session, shelved, shares[name])
+                learnt[name, member] = self._start(session, shelved, shares[name])
             found[session.session_id] = learnt[name, member]
         return found
 
-    def start(self, session: Session, shelved: Shelved, shares: Shares) -> WarmStart | None:
+    def _start(self, session: Session, shelved: Shelved, shares: Shares) -> WarmStart | None:
         """What the session begins from: what all others taught. None where nobody has yet.
 
         A share that is damaged is left out, and logged.
