@@ -12,12 +12,12 @@ from trainer_worker.config import TrainerSettings
 from trainer_worker.default_answers import DefaultAnswers
 from trainer_worker.drain import Drain
 from trainer_worker.fit import FeatureCache
-from trainer_worker.refit import Tools
 from trainer_worker.serving import Serving
 from trainer_worker.shelf import PriorShelf
 from trainer_worker.stores import Stores
 from trainer_worker.sweeper import Sweeper
 from trainer_worker.tasks import register
+from trainer_worker.tools import Tools
 
 
 def main() -> None:

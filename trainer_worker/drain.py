@@ -14,7 +14,9 @@ from apa.errors import ApaError, Unavailable
 from apa.records.session import Session
 from apa.store.due import Lease
 from trainer_worker.batches import batches
-from trainer_worker.refit import Tools, keep_failure, refit
+from trainer_worker.failures import keep_failure
+from trainer_worker.refit import refit
+from trainer_worker.tools import Tools
 
 logger = logging.getLogger(__name__)
 

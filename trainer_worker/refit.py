@@ -12,131 +12,31 @@ import logging
 import time
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Literal, TypeVar
 
-import torch
-
-from apa.errors import ApaError, Internal, NotFound, Unavailable
-from apa.metrics import TrainerMetrics
+from apa.errors import ApaError, Unavailable
 from apa.priors.base import Prior
-from apa.records.feedback import Event, Feedback
 from apa.records.particle import Particle
-from apa.records.session import RefitFailure, RefitQuality, Session, SurrogateVersion
+from apa.records.session import Session
 from apa.store.cohorts import Membership
 from apa.store.due import Lease
-from apa.surrogates import Surrogate, load, version_of
+from apa.surrogates import Surrogate, load
 from trainer_worker import gate
-from trainer_worker.cohorts import Cohorts
+from trainer_worker.case import Case
 from trainer_worker.dataset import dataset, particle_ids
-from trainer_worker.fit import FeatureCache, WarmStart
+from trainer_worker.failures import keep_failure
+from trainer_worker.fit import WarmStart
 from trainer_worker.fit.together import Problem, encoded, fit_together, reads_features
 from trainer_worker.hindsight import Past, qualities
-from trainer_worker.observations import Observations
 from trainer_worker.outcomes import each
-from trainer_worker.shelf import PriorShelf, Shelved
-from trainer_worker.stores import Stores
+from trainer_worker.shelf import Shelved
+from trainer_worker.tools import Tools
 
 logger = logging.getLogger(__name__)
 
-MAX_MESSAGE = 500
-"""Characters of an error that a session keeps."""
-
 Result = Literal["published", "superseded", "unchanged"]
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Tools:
-    """What a refit works with; all of it may be shared between threads.
-
-    Attributes:
-        lease_s: how long a refit has its sessions to itself, and how long one rests that failed.
-    """
-
-    stores: Stores
-    shelf: PriorShelf
-    cache: FeatureCache
-    metrics: TrainerMetrics
-    lease_s: float
-    cohorts: Cohorts = field(default_factory=Cohorts)
-
-
-@dataclass(frozen=True)
-class Case:
-    """A session of the batch, the right to refit it, and what it is refitted on.
-
-    Attributes:
-        current: what is published; None before the first.
-        rival: the surrogate of that; None where it is damaged or of another version of the prior.
-        quality: how well it had foreseen the answers since; None where nothing is published.
-    """
-
-    session: Session
-    lease: Lease
-    events: Sequence[Event]
-    current: SurrogateVersion | None
-    rival: Surrogate | None = None
-    quality: RefitQuality | None = None
-
-    @property
-    def session_id(self) -> str:
-        return self.session.session_id
-
-    @property
-    def previous(self) -> Surrogate | None:
-        """What goes on training; None where a network begins anew, on all answers."""
-        return self.rival if self.session.config.refit_on == "round" else None
-
-    @property
-    def answers(self) -> list[Feedback]:
-        """What is learnt from: all answers, or those that `previous` has not seen."""
-        left_out = 0 if self.previous is None else self.num_trained
-        return [event.feedback for event in self.events[left_out:]]
-
-    @property
-    def num_seen(self) -> int:
-        """How many of `answers`, from the first on, the published surrogate has learnt from."""
-        return self.num_trained if self.previous is None else 0
-
-    @property
-    def num_trained(self) -> int:
-        """Events that the published surrogate has learnt from."""
-        return 0 if self.current is None else self.current.trained_events
-
-    @property
-    def is_covered(self) -> bool:
-        """Whether there is nothing to learn."""
-        if self.begins:
-            return False
-        return self.num_trained == len(self.events) and (self.current is None or self.rival is not None)
-
-    @property
-    def begins(self) -> bool:
-        """Whether nothing was answered or published yet, and a cohort may steer the first slate."""
-        return bool(self.session.config.cohort) and not self.events and self.rival is None
-
-    def rival_on(self, observations: Observations) -> gate.Rival | None:
-        # What a cohort likes is in no user's own units.
-        if self.rival is None or self.num_trained == 0:
-            return None
-        names = particle_ids(self.answers)
-        new = {
-            name for event in self.events[self.num_trained :] for name in event.feedback.answer.particle_ids
-        }
-        fresh = [any(names[row] in new for row in rows) for rows in observations.rows]
-        return gate.Rival(self.rival, torch.tensor(fresh))
-
-    def version(self, blob: bytes, now: float) -> SurrogateVersion:
-        """What an artifact fitted on these events is published as; now: Unix seconds."""
-        return SurrogateVersion(
-            version=version_of(blob),
-            family=self.session.config.surrogate,
-            trained_events=len(self.events),
-            published_at=now,
-            newest_answer_at=max((event.recorded_at for event in self.events), default=0.0),
-            quality=self.quality,
-        )
 
 
 def refit(tools: Tools, taken: Sequence[tuple[Session, Lease]]) -> None:
@@ -328,38 +228,6 @@ class _Batch:
         keep_failure(self._tools, self._open.pop(session_id), error, num_events)
 
 
-def keep_failure(tools: Tools, lease: Lease, error: Exception, num_events: int | None) -> None:
-    """End a lease, and tell who waits for the refit why there is none: nobody, once its session is deleted.
-
-    Args:
-        num_events: that it was to be fitted on; None when they could not be read.
-    """
-    if isinstance(error, NotFound) and _is_gone(tools, lease.session_id):
-        tools.metrics.refits.labels(result="superseded").inc()
-        return
-    refused = isinstance(error, gate.RefusedError)
-    tools.metrics.refits.labels(result="gated" if refused else "failed").inc()
-    _report(lease.session_id, error)
-    try:
-        if num_events is None:
-            num_events = tools.stores.sessions.ledger(lease.session_id).num_events
-        # The same answers would be refused again, so what is refused waits for new ones.
-        rest_s = None if refused else tools.lease_s
-        tools.stores.due.fail(lease, _failure(error, num_events, time.time()), rest_s)
-    except ApaError as lost:
-        logger.warning("why session %s was not refitted is not kept: %s", lease.session_id, lost)
-
-
-def _is_gone(tools: Tools, session_id: str) -> bool:
-    try:
-        tools.stores.sessions.get(session_id)
-    except NotFound:
-        return True
-    except ApaError:
-        return False
-    return False
-
-
 def _problem(case: Case, particles: Sequence[Particle], data_shape: tuple[int, ...]) -> Problem:
     observations = dataset(case.answers, particles, data_shape, case.session.config)
     return Problem(observations, _seed_of(case.session_id), previous=case.previous)
@@ -386,26 +254,3 @@ def _read_surrogate(blob: bytes | ApaError, prior: Prior) -> Surrogate | None:
 def _seed_of(session_id: str) -> int:
     """The same session always fits with the same seed."""
     return zlib.crc32(session_id.encode())
-
-
-def _failure(error: Exception, num_events: int, now: float) -> RefitFailure:
-    known = isinstance(error, ApaError)
-    return RefitFailure(
-        error=_known_name(error) if known else Internal.__name__,
-        # What is no error of ours may say anything, and goes to callers.
-        message=str(error)[:MAX_MESSAGE] if known else "a bug of the trainer; its log says which",
-        num_events=num_events,
-        failed_at=now,
-    )
-
-
-def _known_name(error: Exception) -> str:
-    """The class that callers know it by, where it is a special case of one in `apa.errors`."""
-    return next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == ApaError.__module__)
-
-
-def _report(session_id: str, error: Exception) -> None:
-    if isinstance(error, ApaError):
-        logger.error("session %s was not refitted: %s: %s", session_id, type(error).__name__, error)
-    else:
-        logger.error("session %s was not refitted", session_id, exc_info=error)

@@ -30,9 +30,9 @@ from trainer_worker.fit.gp import BANDWIDTHS, fit_gp
 from trainer_worker.fit.together import Problem, encoded, fit_together, reads_features
 from trainer_worker.fit.tridiagonal import tridiagonal
 from trainer_worker.observations import Observations
-from trainer_worker.refit import Tools
 from trainer_worker.shelf import PriorShelf, Shelved
 from trainer_worker.stores import Stores
+from trainer_worker.tools import Tools
 
 HEADS, KNOWN = 64, 14
 """Sessions, and answers that each has before the first refit that is measured."""

@@ -30,9 +30,9 @@ from apa.store.waiting import WaitingSlates
 from apa.surrogates import LinearSurrogate, load, version_of
 from trainer_worker.drain import Drain
 from trainer_worker.fit import FeatureCache
-from trainer_worker.refit import Tools
 from trainer_worker.shelf import PriorShelf
 from trainer_worker.stores import Stores
+from trainer_worker.tools import Tools
 
 DATA_DIM = 4
 
