@@ -27,6 +27,7 @@ from sampler_service.prior_registry import PriorRegistry
 from sampler_service.sampling_stream import SamplingStream
 from sampler_service.scheduler import BATCHES_UNDER_WAY, Limits
 from sampler_service.scheduler_batches import batch_elements
+from sampler_service.scoring import Scoring
 from sampler_service.service_loop import EngineThread
 from sampler_service.servicer import SamplerServicer
 from sampler_service.surrogate_cache import SurrogateCache
@@ -44,7 +45,8 @@ async def main(settings: SamplerSettings) -> None:
     engine.start()
     with ThreadPoolExecutor(settings.store_threads, thread_name_prefix="store") as threads:
         stream = SamplingStream(preparing, engine, threads, measuring)
-        servicer = SamplerServicer(stream, priors, measuring)
+        scoring = Scoring(preparing, stream.on_device)
+        servicer = SamplerServicer(stream, scoring, priors, measuring, threads)
 
         async def drain() -> None:
             priors.close()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from apa.errors import ApaError, FailedPrecondition, Unavailable
 from apa.priors.base import Prior
 from apa.records.asking import answers_to
-from apa.records.session import Session
+from apa.records.session import Session, SurrogateVersion
 from apa.store.due import DueStore
 from apa.store.sessions import SessionStore
 from apa.store.slates import Reservation, SlateStore
@@ -39,6 +39,16 @@ class Stores:
 
 
 @dataclass(frozen=True)
+class Learnt:
+    """What is known of a session's taste, and the prior that it is known on."""
+
+    session: Session
+    prior: Prior
+    surrogate: Surrogate
+    version: SurrogateVersion
+
+
+@dataclass(frozen=True)
 class Preparing:
     """Turns a call into a job."""
 
@@ -60,6 +70,27 @@ class Preparing:
         """
         check_target(call)
         return self._of_session(call) if call.session_id else self._unsteered(call)
+
+    def learnt(self, session_id: str) -> Learnt:
+        """What would steer the session's next run. Nothing is reserved; a closed session has it too.
+
+        Raises:
+            NotFound: no such session or prior.
+            Unavailable: the store is away, or a refit has to come first.
+            FailedPrecondition: nothing is learnt yet, or the pinned surrogate is of the prior's last version.
+            DataLoss: the prior's folder or the surrogate's artifact is damaged.
+        """
+        session = self.stores.sessions.get(session_id)
+        prior = self.priors.get(session.config.prior)
+        steering = self.stores.surrogates.steering(session_id)
+        if steering is None:
+            raise FailedPrecondition(
+                "nothing is learnt of this session yet",
+                field="session_id",
+                expected="a session with a surrogate, which its first refit makes",
+                found=session_id,
+            )
+        return Learnt(session, prior, self._surrogate(session, prior, steering), steering.version)
 
     def _unsteered(self, call: SampleCall) -> Job:
         prior = self.priors.get(call.prior)

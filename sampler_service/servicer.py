@@ -1,15 +1,17 @@
-"""SamplerService over gRPC. Thin: reads the request, streams a run's events in order."""
+"""SamplerService over gRPC. Thin: reads the request, streams a run's events in order, or answers once."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Executor
 from contextlib import aclosing
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
+import numpy as np
 from pydantic import ValidationError
 
 from apa.errors import (
@@ -26,17 +28,35 @@ from apa.pb import sampler_pb2, sampler_pb2_grpc
 from apa.wire.prior_cards import LoadedPrior, prior_to_pb
 from apa.wire.run_events import event_to_pb
 from apa.wire.sampling import options_from_pb
+from apa.wire.scores import scores_to_pb
+from apa.wire.tensors import tensor_from_pb
 from sampler_service.calls import SampleCall
 from sampler_service.measuring import Measuring
 from sampler_service.prior_registry import PriorRegistry
 from sampler_service.sampling_stream import SamplingStream
+from sampler_service.scoring import ScoreCall, Scoring
+
+T = TypeVar("T")
 
 
 class SamplerServicer(sampler_pb2_grpc.SamplerServiceServicer):
-    """Answers `Sample` and `ListPriors`."""
+    """Answers every method of the contract.
 
-    def __init__(self, stream: SamplingStream, priors: PriorRegistry, measuring: Measuring) -> None:
+    Args:
+        executor: a bounded pool for what blocks.
+    """
+
+    def __init__(
+        self,
+        stream: SamplingStream,
+        scoring: Scoring,
+        priors: PriorRegistry,
+        measuring: Measuring,
+        executor: Executor,
+    ) -> None:
         self._stream = stream
+        self._scoring = scoring
+        self._executor = executor
         self._priors = priors
         self._measuring = measuring
 
@@ -69,6 +89,14 @@ class SamplerServicer(sampler_pb2_grpc.SamplerServiceServicer):
     ) -> sampler_pb2.ListPriorsResponse:
         loaded = [LoadedPrior(prior.card, prior.content_hash) for prior in self._priors.all().values()]
         return sampler_pb2.ListPriorsResponse(priors=[prior_to_pb(one) for one in loaded])
+
+    async def Score(self, request: sampler_pb2.ScoreRequest, context: Any) -> sampler_pb2.ScoreResponse:
+        x = tensor_from_pb(request.x, field="x", dtype=np.float32) if request.HasField("x") else None
+        call = ScoreCall(request.session_id, tuple(request.item_ids), x)
+        return scores_to_pb(await self._blocking(self._scoring.scores, call))
+
+    async def _blocking(self, call: Callable[..., T], *args: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, call, *args)
 
 
 def _call(request: sampler_pb2.SampleRequest) -> SampleCall:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from apa.priors.base import Prior
 from apa.surrogates.base import Joint, Prediction, Surrogate
+from apa.surrogates.linear import data_end_features
 from sampler_service.population import Population
 from sampler_service.preview import Preview
 from sampler_service.service_loop import EngineThread
@@ -40,6 +41,20 @@ class OnDevice:
             for rows in torch.split(x, self.engine.rows_of(elements))
         ]
         return Prediction(torch.cat([part.mean for part in parts]), torch.cat([part.std for part in parts]))
+
+    def features(self, prior: Prior, level: float, x: Tensor) -> Tensor:
+        """(M, F), float32: the clean features of items x: (M, *data_shape), M at least 1, at a log-SNR."""
+        rows = torch.split(x, self.engine.rows_of(math.prod(prior.data_shape)))
+        return torch.cat([self._features_of_rows(prior, level, part) for part in rows])
+
+    def predict_features(self, surrogate: Surrogate, features: Tensor) -> Prediction | None:
+        """What the surrogate expects of items by their features (M, F); None when it reads anything else."""
+
+        def compute() -> Prediction | None:
+            prediction = surrogate.predict_features(features.to(self.engine.device))
+            return None if prediction is None else Prediction(prediction.mean.cpu(), prediction.std.cpu())
+
+        return self.engine.call(compute, features.numel())
 
     def joint(self, prior: Prior, surrogate: Surrogate, x: Tensor) -> Joint:
         """What the surrogate expects of items x: (M, *data_shape) together.
@@ -71,6 +86,13 @@ class OnDevice:
         def compute() -> Prediction:
             prediction = surrogate.predict(prior, x.to(self.engine.device))
             return Prediction(prediction.mean.cpu(), prediction.std.cpu())
+
+        return self.engine.call(compute, x.numel())
+
+    def _features_of_rows(self, prior: Prior, level: float, x: Tensor) -> Tensor:
+        @torch.no_grad()
+        def compute() -> Tensor:
+            return data_end_features(prior, x.to(self.engine.device), level).float().cpu()
 
         return self.engine.call(compute, x.numel())
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from apa import __version__
-from apa.cli import prior, session, user
+from apa.cli import live_catalogue, prior, session, user
 from apa.cli.feedback import feedback
 from apa.cli.sample import sample
 from apa.cli.stack import demo, up
@@ -21,6 +21,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 refused or failed (stderr says why), 2 wrong usage.",
 )
 app.add_typer(prior.app, name="prior")
+app.add_typer(live_catalogue.app, name="catalogue")
 app.add_typer(session.app, name="session")
 app.add_typer(user.app, name="user")
 app.command()(up)

@@ -20,6 +20,7 @@ from apa.records.feedback import (
 from apa.records.history import HistoryRecord, PastItem, PastSlate, RecordedFeedback
 from apa.records.run_events import Finished, ParticleChunk, Preview, Progress, RunEvent, Started
 from apa.records.sampling import SamplingOverrides
+from apa.records.scores import Scores
 from apa.records.session import SurrogateVersion
 from apa.records.shown import CatalogueItem, SessionView, ShownItem, ShownSlate
 from apa.wire.feedback import FeedbackResult
@@ -50,6 +51,7 @@ __all__ = [
     "SampleResult",
     "SamplingOverrides",
     "ScalarAnswer",
+    "Scores",
     "SessionView",
     "ShownItem",
     "ShownSlate",

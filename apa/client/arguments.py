@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from apa.errors import InvalidArgument
 from apa.records.ids import is_plain
 
@@ -30,6 +32,13 @@ def some_text(value: str, *, field: str) -> str:
     if not is_plain(value):
         raise _refused(field, "a text without control characters and line breaks", value)
     return value
+
+
+def some_texts(values: Sequence[str], *, field: str) -> list[str]:
+    """Raises InvalidArgument for one text in place of several: it is a sequence of texts too."""
+    if isinstance(values, str):
+        raise _refused(field, "a list of texts", values)
+    return [some_text(value, field=f"{field}.{place}") for place, value in enumerate(values)]
 
 
 def own_id(value: str | None, *, field: str) -> str | None:

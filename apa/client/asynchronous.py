@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import grpc
+from numpy.typing import ArrayLike
 
 from apa.client import requests
 from apa.client.answers import Answers, Supersedes
@@ -22,6 +23,7 @@ from apa.pb import feedback_pb2_grpc, sampler_pb2, sampler_pb2_grpc
 from apa.records.erased import Erased
 from apa.records.history import HistoryRecord
 from apa.records.run_events import RunEvent
+from apa.records.scores import Scores
 from apa.records.session import SurrogateVersion
 from apa.records.shown import SessionView
 from apa.rpc.call_errors import from_rpc_error
@@ -30,6 +32,7 @@ from apa.wire.erased import erased_from_pb
 from apa.wire.feedback import FeedbackResult, result_from_pb
 from apa.wire.history import history_from_pb
 from apa.wire.prior_cards import LoadedPrior, prior_from_pb
+from apa.wire.scores import scores_from_pb
 from apa.wire.sessions import session_from_pb, surrogate_from_pb
 
 T = TypeVar("T")
@@ -242,6 +245,18 @@ class AsyncClient:
         """See `Client.list_priors`."""
         response = await self._call(self._sampler.ListPriors, sampler_pb2.ListPriorsRequest(), timeout_s)
         return [prior_from_pb(card) for card in response.priors]
+
+    async def score(
+        self,
+        session_id: str,
+        item_ids: Sequence[str] | None = None,
+        *,
+        x: ArrayLike | None = None,
+        timeout_s: float | None = None,
+    ) -> Scores:
+        """See `Client.score`."""
+        request = requests.score(session_id, item_ids, x)
+        return scores_from_pb(await self._call(self._sampler.Score, request, timeout_s))
 
     async def list_surrogates(
         self, session_id: str, *, timeout_s: float | None = None

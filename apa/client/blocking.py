@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import grpc
+from numpy.typing import ArrayLike
 
 from apa.client import requests
 from apa.client.answers import Answers, Supersedes
@@ -20,6 +21,7 @@ from apa.pb import feedback_pb2_grpc, sampler_pb2, sampler_pb2_grpc
 from apa.records.erased import Erased
 from apa.records.history import HistoryRecord
 from apa.records.run_events import RunEvent
+from apa.records.scores import Scores
 from apa.records.session import SurrogateVersion
 from apa.records.shown import SessionView
 from apa.rpc.call_errors import from_rpc_error
@@ -28,6 +30,7 @@ from apa.wire.erased import erased_from_pb
 from apa.wire.feedback import FeedbackResult, result_from_pb
 from apa.wire.history import history_from_pb
 from apa.wire.prior_cards import LoadedPrior, prior_from_pb
+from apa.wire.scores import scores_from_pb
 from apa.wire.sessions import session_from_pb, surrogate_from_pb
 
 T = TypeVar("T")
@@ -326,6 +329,31 @@ class Client:
         """The priors that the sampler serves."""
         response = self._call(self._sampler.ListPriors, sampler_pb2.ListPriorsRequest(), timeout_s)
         return [prior_from_pb(card) for card in response.priors]
+
+    def score(
+        self,
+        session_id: str,
+        item_ids: Sequence[str] | None = None,
+        *,
+        x: ArrayLike | None = None,
+        timeout_s: float | None = None,
+    ) -> Scores:
+        """What the session's surrogate expects of candidates, as it is now. Shows and reserves nothing.
+
+        Args:
+            item_ids: items of the catalogue of the session's prior, in stock or not; at most 4,096.
+            x: (M, *data_shape), instead: candidates of any prior.
+
+        Returns:
+            Mean and standard deviation of the reward of each, in their order and in the user's units.
+
+        Raises:
+            NotFound: no such session; the catalogue has no such item, and the error names it.
+            FailedPrecondition: nothing is learnt yet; or a rollback holds a surrogate of the prior's last
+                version.
+        """
+        request = requests.score(session_id, item_ids, x)
+        return scores_from_pb(self._call(self._sampler.Score, request, timeout_s))
 
     def list_surrogates(self, session_id: str, *, timeout_s: float | None = None) -> list[SurrogateVersion]:
         """The versions kept of a session's surrogate, newest first. Raises NotFound."""

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import ArrayLike
+
 from apa.client.answers import Answers, Supersedes, feedback_of
-from apa.client.arguments import flag, own_id, some_text, text, whole_number
+from apa.client.arguments import flag, own_id, some_text, some_texts, text, whole_number
 from apa.errors import InvalidArgument
-from apa.pb import feedback_pb2, sampler_pb2
+from apa.pb import common_pb2, feedback_pb2, sampler_pb2
 from apa.records.sampling import SamplingOverrides
 from apa.records.session import SessionConfig
 from apa.records.validation import validated
 from apa.wire.feedback import feedback_to_pb
 from apa.wire.sampling import options_to_pb
 from apa.wire.sessions import config_to_pb
+from apa.wire.tensors import tensor_to_pb
 
 Sampling = SamplingOverrides | Mapping[str, Any] | None
 """How a run is steered, by name, e.g. {"beta": 4.0, "seed": 1}; None leaves everything to the session."""
@@ -116,6 +120,31 @@ def sample(
         preview_particles=whole_number(preview_particles, field="preview_particles", least=0),
         tenant=text(tenant, field="tenant"),
     )
+
+
+def score(session_id: str, item_ids: Sequence[str] | None, x: ArrayLike | None) -> sampler_pb2.ScoreRequest:
+    """Raises InvalidArgument unless one of item_ids and x is given, and for what is no array of numbers."""
+    if (item_ids is None) == (x is None):
+        raise InvalidArgument(
+            "candidates are items of a catalogue, or vectors",
+            field="item_ids",
+            expected="one of item_ids and x",
+            found="neither" if x is None else "both",
+        )
+    return sampler_pb2.ScoreRequest(
+        session_id=some_text(session_id, field="session_id"),
+        item_ids=() if item_ids is None else some_texts(item_ids, field="item_ids"),
+        x=None if x is None else _tensor(x, field="x"),
+    )
+
+
+def _tensor(x: ArrayLike, *, field: str) -> common_pb2.Tensor:
+    try:
+        return tensor_to_pb(np.asarray(x, dtype=np.float32))
+    except (TypeError, ValueError) as error:
+        raise InvalidArgument(
+            "these are no numbers", field=field, expected="an array of float32", found=repr(x)[:120]
+        ) from error
 
 
 def record_feedback(

@@ -130,3 +130,23 @@ class ListPriorsResponse(_message.Message):
     PRIORS_FIELD_NUMBER: _ClassVar[int]
     priors: _containers.RepeatedCompositeFieldContainer[_common_pb2.PriorCard]
     def __init__(self, priors: _Optional[_Iterable[_Union[_common_pb2.PriorCard, _Mapping]]] = ...) -> None: ...
+
+class ScoreRequest(_message.Message):
+    __slots__ = ("session_id", "item_ids", "x")
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    ITEM_IDS_FIELD_NUMBER: _ClassVar[int]
+    X_FIELD_NUMBER: _ClassVar[int]
+    session_id: str
+    item_ids: _containers.RepeatedScalarFieldContainer[str]
+    x: _common_pb2.Tensor
+    def __init__(self, session_id: _Optional[str] = ..., item_ids: _Optional[_Iterable[str]] = ..., x: _Optional[_Union[_common_pb2.Tensor, _Mapping]] = ...) -> None: ...
+
+class ScoreResponse(_message.Message):
+    __slots__ = ("predicted_mean", "predicted_std", "surrogate_version")
+    PREDICTED_MEAN_FIELD_NUMBER: _ClassVar[int]
+    PREDICTED_STD_FIELD_NUMBER: _ClassVar[int]
+    SURROGATE_VERSION_FIELD_NUMBER: _ClassVar[int]
+    predicted_mean: _containers.RepeatedScalarFieldContainer[float]
+    predicted_std: _containers.RepeatedScalarFieldContainer[float]
+    surrogate_version: str
+    def __init__(self, predicted_mean: _Optional[_Iterable[float]] = ..., predicted_std: _Optional[_Iterable[float]] = ..., surrogate_version: _Optional[str] = ...) -> None: ...

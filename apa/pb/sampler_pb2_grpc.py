@@ -45,6 +45,11 @@ class SamplerServiceStub:
                 request_serializer=apa_dot_v1_dot_sampler__pb2.ListPriorsRequest.SerializeToString,
                 response_deserializer=apa_dot_v1_dot_sampler__pb2.ListPriorsResponse.FromString,
                 _registered_method=True)
+        self.Score = channel.unary_unary(
+                '/apa.v1.SamplerService/Score',
+                request_serializer=apa_dot_v1_dot_sampler__pb2.ScoreRequest.SerializeToString,
+                response_deserializer=apa_dot_v1_dot_sampler__pb2.ScoreResponse.FromString,
+                _registered_method=True)
 
 
 class SamplerServiceServicer:
@@ -65,6 +70,13 @@ class SamplerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Score(self, request, context):
+        """What a session's surrogate expects of candidates that the caller names. Shows and reserves nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SamplerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -77,6 +89,11 @@ def add_SamplerServiceServicer_to_server(servicer, server):
                     servicer.ListPriors,
                     request_deserializer=apa_dot_v1_dot_sampler__pb2.ListPriorsRequest.FromString,
                     response_serializer=apa_dot_v1_dot_sampler__pb2.ListPriorsResponse.SerializeToString,
+            ),
+            'Score': grpc.unary_unary_rpc_method_handler(
+                    servicer.Score,
+                    request_deserializer=apa_dot_v1_dot_sampler__pb2.ScoreRequest.FromString,
+                    response_serializer=apa_dot_v1_dot_sampler__pb2.ScoreResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -134,6 +151,33 @@ class SamplerService:
             '/apa.v1.SamplerService/ListPriors',
             apa_dot_v1_dot_sampler__pb2.ListPriorsRequest.SerializeToString,
             apa_dot_v1_dot_sampler__pb2.ListPriorsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Score(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/apa.v1.SamplerService/Score',
+            apa_dot_v1_dot_sampler__pb2.ScoreRequest.SerializeToString,
+            apa_dot_v1_dot_sampler__pb2.ScoreResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -86,6 +86,11 @@ class Surrogate(ABC):
     def predict(self, prior: Prior, x_0: Tensor) -> Prediction:
         """What it expects of items at the data end; x_0: (M, *data_shape)."""
 
+    @property
+    def feature_level(self) -> float | None:
+        """The log-SNR at which `predict_features` reads features; None when it reads anything else."""
+        return None
+
     def predict_features(self, features: Tensor) -> Prediction | None:
         """`predict` of items by their features (M, F) at the data end; None when it reads anything else."""
         del features

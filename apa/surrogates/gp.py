@@ -90,6 +90,11 @@ class GpSurrogate(Surrogate):
         """
         return self._predicted(self.coordinates.of_items(prior, x_0).double())
 
+    @property
+    def feature_level(self) -> float | None:
+        at = self.coordinates
+        return at.level_values[-1] if isinstance(at, FeatureCoordinates) else None
+
     @torch.no_grad()
     def predict_features(self, features: Tensor) -> Prediction | None:
         at = self.coordinates

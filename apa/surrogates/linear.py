@@ -85,6 +85,10 @@ class LinearSurrogate(Surrogate):
         """
         return self.predict_features(self._features(prior, x_0))
 
+    @property
+    def feature_level(self) -> float:
+        return self.level_values[-1]
+
     @torch.no_grad()
     def predict_features(self, features: Tensor) -> Prediction:
         """`predict` of items by their features (M, F) at the data end, which must be this prior's."""

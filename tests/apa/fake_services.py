@@ -135,6 +135,14 @@ class Sampler(sampler_pb2_grpc.SamplerServiceServicer):
         card = PriorCard(name="toy", kind="vector", data_shape=(DIMS,), decoder="catalogue", feature_dim=0)
         return sampler_pb2.ListPriorsResponse(priors=[prior_to_pb(LoadedPrior(card, "hash"))])
 
+    async def Score(self, request: Any, context: Any) -> Any:  # noqa: N802
+        self.fakes.arrived(request)
+        self.fakes.find(request.session_id)
+        mean = [float(item_id.strip("Q")) for item_id in request.item_ids]
+        return sampler_pb2.ScoreResponse(
+            predicted_mean=mean, predicted_std=[0.25] * len(mean), surrogate_version="v1"
+        )
+
     async def Sample(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
         self.fakes.arrived(request)
         try:

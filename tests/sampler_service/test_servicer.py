@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 import pytest
@@ -25,6 +26,7 @@ from apa.pb import sampler_pb2
 from sampler_service.measuring import Measuring
 from sampler_service.prior_registry import PriorRegistry
 from sampler_service.sampling_stream import SamplingStream
+from sampler_service.scoring import Scoring
 from sampler_service.servicer import SamplerServicer
 
 
@@ -53,7 +55,9 @@ def _counted(failure: Exception | None) -> dict[str, float]:
     """The streams that ended, by reason."""
     registry = CollectorRegistry()
     stream = cast(SamplingStream, FailingStream(failure))
-    servicer = SamplerServicer(stream, PriorRegistry(dict), Measuring(SamplerMetrics.create(registry)))
+    measuring = Measuring(SamplerMetrics.create(registry))
+    with ThreadPoolExecutor(1) as threads:
+        servicer = SamplerServicer(stream, cast(Scoring, None), PriorRegistry(dict), measuring, threads)
 
     async def call() -> None:
         async for _ in servicer.Sample(sampler_pb2.SampleRequest(prior="toy"), Context()):

@@ -583,3 +583,20 @@ def test_a_port_that_is_taken_is_named_with_its_option(apa: Shell) -> None:
         code, _, err = apa("up", "--feedback-port", str(port))
     assert code == 1
     assert err.splitlines()[-1].startswith(f"apa: port {port} cannot be used; field: --feedback-port")
+
+
+@pytest.mark.usefixtures("address")
+def test_items_are_scored_the_best_first(apa: Shell) -> None:
+    session = created(apa)
+    code, out, _ = apa("catalogue", "score", session, "Q2", "Q11", "Q3")
+    assert code == 0
+    assert [line.split() for line in out.splitlines()[1:]] == [
+        ["Q11", "11", "±", "0.25"],
+        ["Q3", "3", "±", "0.25"],
+        ["Q2", "2", "±", "0.25"],
+    ]
+    found = apa.json("catalogue", "score", session, "Q2", "Q11")
+    assert found["surrogate_version"] == "v1"
+    assert found["items"][0] == {"item_id": "Q11", "predicted_mean": 11.0, "predicted_std": 0.25}
+    code, _, err = apa("catalogue", "score", "nobody", "Q2")
+    assert (code, "nobody" in err) == (1, True)
