@@ -111,5 +111,6 @@ def _job(
         version=None,
         config=resolve_config(call, session, settings, prior, beta_factor),
         num_particles=config.num_particles,
+        catalogue=prior.catalogue,
     )
     return job if surrogate is not None else replace(job, num_particles=cold_particles(job))

@@ -187,3 +187,28 @@ def all_of(session_id: str) -> list[str]:
         surrogate_pointer,
     )
     return [key(session_id) for key in (*first, *rest)]
+
+
+def _of_catalogue(prior: str, what: str) -> str:
+    # All of a prior's share a cluster slot.
+    return f"apa:{{c:{prior}}}:{what}"
+
+
+def catalogue_items(prior: str) -> str:
+    """Hash: item id -> its newest record, also of a deletion; of items that were changed since the folder."""
+    return _of_catalogue(prior, "items")
+
+
+def catalogue_changes(prior: str) -> str:
+    """Sorted set: ids of these items, by the revision of their newest change."""
+    return _of_catalogue(prior, "changes")
+
+
+def catalogue_state(prior: str) -> str:
+    """Hash: epoch, revision of the newest change, and the largest of a deletion that was forgotten."""
+    return _of_catalogue(prior, "state")
+
+
+def catalogue_deleted(prior: str) -> str:
+    """Sorted set: ids of deleted items that are in no folder, by when they are forgotten in ms."""
+    return _of_catalogue(prior, "deleted")

@@ -15,12 +15,14 @@ from apa.config import load_or_exit
 from apa.metrics import SamplerMetrics
 from apa.prior_folders import list_priors
 from apa.rpc.server import serve
-from apa.store.connection import connect
+from apa.store.catalogues import CatalogueStore
+from apa.store.connection import Client, connect
 from apa.store.due import DueStore
 from apa.store.sessions import SessionStore
 from apa.store.slates import SlateStore
 from apa.store.surrogates import SurrogateStore
 from sampler_service.config import SamplerSettings
+from sampler_service.live_catalogues import LiveCatalogues
 from sampler_service.measuring import Measuring
 from sampler_service.preparing import Preparing, Stores
 from sampler_service.prior_registry import PriorRegistry
@@ -30,6 +32,7 @@ from sampler_service.scheduler_batches import batch_elements
 from sampler_service.scoring import Scoring
 from sampler_service.service_loop import EngineThread
 from sampler_service.servicer import SamplerServicer
+from sampler_service.stock import Stock
 from sampler_service.surrogate_cache import SurrogateCache
 
 
@@ -40,16 +43,22 @@ async def main(settings: SamplerSettings) -> None:
     measuring = Measuring(SamplerMetrics.create(REGISTRY))
     priors = PriorRegistry(lambda: list_priors(settings.prior_folders), device)
     priors.watch()
-    preparing = _preparing(settings, priors, measuring, device)
+    client = connect(settings.redis_url)
+    catalogue_store = CatalogueStore(client)
+    catalogues = LiveCatalogues(catalogue_store, priors.all)
+    catalogues.watch()
+    preparing = _preparing(settings, client, priors, catalogues, measuring, device)
     engine = EngineThread(_limits(settings, device), device=device, observer=measuring, on_death=_end_process)
     engine.start()
     with ThreadPoolExecutor(settings.store_threads, thread_name_prefix="store") as threads:
         stream = SamplingStream(preparing, engine, threads, measuring)
         scoring = Scoring(preparing, stream.on_device)
-        servicer = SamplerServicer(stream, scoring, priors, measuring, threads)
+        stock = Stock(catalogue_store, priors, catalogues)
+        servicer = SamplerServicer(stream, scoring, stock, priors, measuring, threads)
 
         async def drain() -> None:
             priors.close()
+            catalogues.close()
             await asyncio.to_thread(engine.stop, settings.grace_s)
 
         await serve("sampler", servicer.register, settings, on_drain=drain)
@@ -72,14 +81,18 @@ def _limits(settings: SamplerSettings, device: str) -> Limits:
 
 
 def _preparing(
-    settings: SamplerSettings, priors: PriorRegistry, measuring: Measuring, device: str
+    settings: SamplerSettings,
+    client: Client,
+    priors: PriorRegistry,
+    catalogues: LiveCatalogues,
+    measuring: Measuring,
+    device: str,
 ) -> Preparing:
-    client = connect(settings.redis_url)
     stores = Stores(SessionStore(client), SlateStore(client), SurrogateStore(client), DueStore(client))
     cache = SurrogateCache(
         stores.surrogates.blob, settings.surrogate_cache_bytes, measuring.cache_queried, device
     )
-    return Preparing(stores, priors, cache, settings)
+    return Preparing(stores, priors, catalogues, cache, settings)
 
 
 def _device(settings: SamplerSettings) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from apa.errors import InvalidArgument
 from apa.priors.base import Prior
+from apa.priors.catalogue import Catalogue
 from apa.records.asking import shown_for
 from apa.records.sampling import CLIPPED, SamplingConfig, SamplingOverrides
 from apa.records.session import Session, SurrogateVersion
@@ -57,6 +58,7 @@ class Job:
         session, reservation: None for an unsteered run without a session.
         surrogate, version: None for the prior itself: no session, or nothing learnt yet.
         config: with the seed drawn.
+        catalogue: what can be shown, as it was when the run began; None where the prior has no items.
     """
 
     call: SampleCall
@@ -67,6 +69,7 @@ class Job:
     version: SurrogateVersion | None
     config: SamplingConfig
     num_particles: int
+    catalogue: Catalogue | None = None
 
     @property
     def surrogate_version(self) -> str:

@@ -17,7 +17,7 @@ from apa.records.shown import CatalogueItem, Decoded
 
 
 def catalogue_of(prior: Prior) -> Catalogue | None:
-    """The items of a catalogue prior; None for every other."""
+    """The items of a catalogue prior's folder; None for every other."""
     catalogue = getattr(prior, "catalogue", None)
     return catalogue if isinstance(catalogue, Catalogue) else None
 
@@ -31,14 +31,16 @@ def images_here(prior: Prior, x: Tensor) -> Tensor:
     return prior.to_images(x)
 
 
-def decode(
-    prior: Prior, x: NDArray[np.float32], item_id: str | None, images: Images = images_here
-) -> Decoded:
-    """What to show for a particle (*data_shape); `item_id` names the item of a catalogue prior."""
-    catalogue = catalogue_of(prior)
-    if catalogue is not None and item_id is not None:
-        item = catalogue.items[catalogue.position(item_id)]
-        return CatalogueItem(item.item_id, item.title, dict(item.columns))
+def shown_item(catalogue: Catalogue, item_id: str) -> CatalogueItem:
+    """An item as a caller sees it; of one that was deleted so long ago that nobody knows it, the id alone."""
+    item = catalogue.item(item_id)
+    return (
+        CatalogueItem(item_id, "") if item is None else CatalogueItem(item_id, item.title, dict(item.columns))
+    )
+
+
+def decode(prior: Prior, x: NDArray[np.float32], images: Images = images_here) -> Decoded:
+    """What to show for a particle (*data_shape) that is no catalogue item's."""
     if prior.card.decoder != "png":
         return None
     image: NDArray[np.float32] = images(prior, torch.tensor(x)[None])[0].float().cpu().numpy()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from apa.errors import ApaError, FailedPrecondition, Unavailable
 from apa.priors.base import Prior
+from apa.priors.catalogue import Catalogue
 from apa.records.asking import answers_to
 from apa.records.session import Session, SurrogateVersion
 from apa.store.due import DueStore
@@ -24,6 +25,7 @@ from sampler_service.calls import (
     resolve_num_particles,
 )
 from sampler_service.config import SamplerSettings
+from sampler_service.live_catalogues import LiveCatalogues
 from sampler_service.prior_registry import PriorRegistry
 from sampler_service.surrogate_cache import SurrogateCache
 
@@ -46,6 +48,7 @@ class Learnt:
     prior: Prior
     surrogate: Surrogate
     version: SurrogateVersion
+    catalogue: Catalogue | None
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ class Preparing:
 
     stores: Stores
     priors: PriorRegistry
+    catalogues: LiveCatalogues
     cache: SurrogateCache
     settings: SamplerSettings
 
@@ -90,7 +94,9 @@ class Preparing:
                 expected="a session with a surrogate, which its first refit makes",
                 found=session_id,
             )
-        return Learnt(session, prior, self._surrogate(session, prior, steering), steering.version)
+        surrogate = self._surrogate(session, prior, steering)
+        catalogue = self.catalogues.of(session.config.prior, prior)
+        return Learnt(session, prior, surrogate, steering.version, catalogue)
 
     def _unsteered(self, call: SampleCall) -> Job:
         prior = self.priors.get(call.prior)
@@ -114,8 +120,9 @@ class Preparing:
         config = resolve_config(call, session, self.settings, prior, beta_factor)
         num_particles = self._num_particles(call, session, prior)
         surrogate = None if steering is None else self._surrogate(session, prior, steering)
+        catalogue = self.catalogues.of(session.config.prior, prior)
         reservation = self._reserve(call, session)
-        job = Job(call, prior, session, reservation, surrogate, version, config, num_particles)
+        job = Job(call, prior, session, reservation, surrogate, version, config, num_particles, catalogue)
         if surrogate is not None:
             return job
         return replace(job, num_particles=min(cold_particles(job), self.settings.max_particles))

@@ -142,7 +142,7 @@ class SamplingStream:
     def _show(self, job: Job, population: Population, left: threading.Event) -> ShownSlate:
         slates = self.preparing.stores.slates
         assert job.session is not None
-        before = slates.shown_items(job.session.session_id) if job.prior.card.num_items else set[str]()
+        before = slates.shown_items(job.session.session_id) if job.catalogue is not None else set[str]()
         config = job.session.config
         lifetime_s = config.answer_wait_s or self.preparing.settings.slate_lifetime_s
         made = make_slate(job, population, before, lifetime_s, self.on_device, self.policies)

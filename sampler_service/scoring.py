@@ -16,7 +16,6 @@ from apa.priors.catalogue import Catalogue
 from apa.records.scores import Scores
 from apa.surrogates.base import Prediction
 from apa.wire.scores import most_scored
-from sampler_service.decoding import catalogue_of
 from sampler_service.item_features import ItemFeatures
 from sampler_service.preparing import Learnt, Preparing
 from sampler_service.showing_on_device import OnDevice
@@ -99,7 +98,7 @@ class Scoring:
         return self.on_device.predict(learnt.prior, learnt.surrogate, torch.from_numpy(x.copy()))
 
     def _of_items(self, learnt: Learnt, item_ids: Sequence[str]) -> Prediction:
-        catalogue = _catalogue(learnt.prior)
+        catalogue = _catalogue(learnt)
         x = catalogue.vectors[_positions(catalogue, item_ids)]
         level = learnt.surrogate.feature_level
         if level is not None:
@@ -116,16 +115,15 @@ class Scoring:
         return self.item_features.of(prior.content_hash, level, x, compute)
 
 
-def _catalogue(prior: Prior) -> Catalogue:
-    catalogue = catalogue_of(prior)
-    if catalogue is None:
+def _catalogue(learnt: Learnt) -> Catalogue:
+    if learnt.catalogue is None:
         raise InvalidArgument(
             "the session's prior has no catalogue",
             field="item_ids",
             expected="nothing: its candidates are x",
-            found=prior.card.name,
+            found=learnt.prior.card.name,
         )
-    return catalogue
+    return learnt.catalogue
 
 
 def _positions(catalogue: Catalogue, item_ids: Sequence[str]) -> list[int]:

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 from contextlib import aclosing
+from functools import partial
 from typing import Any, TypeVar
 
 import grpc
@@ -25,6 +26,8 @@ from apa.errors import (
     Unavailable,
 )
 from apa.pb import sampler_pb2, sampler_pb2_grpc
+from apa.priors.base import Prior
+from apa.wire.catalogue import entries_from_pb
 from apa.wire.prior_cards import LoadedPrior, prior_to_pb
 from apa.wire.run_events import event_to_pb
 from apa.wire.sampling import options_from_pb
@@ -35,6 +38,7 @@ from sampler_service.measuring import Measuring
 from sampler_service.prior_registry import PriorRegistry
 from sampler_service.sampling_stream import SamplingStream
 from sampler_service.scoring import ScoreCall, Scoring
+from sampler_service.stock import Stock
 
 T = TypeVar("T")
 
@@ -50,12 +54,14 @@ class SamplerServicer(sampler_pb2_grpc.SamplerServiceServicer):
         self,
         stream: SamplingStream,
         scoring: Scoring,
+        stock: Stock,
         priors: PriorRegistry,
         measuring: Measuring,
         executor: Executor,
     ) -> None:
         self._stream = stream
         self._scoring = scoring
+        self._stock = stock
         self._executor = executor
         self._priors = priors
         self._measuring = measuring
@@ -87,13 +93,30 @@ class SamplerServicer(sampler_pb2_grpc.SamplerServiceServicer):
     async def ListPriors(
         self, request: sampler_pb2.ListPriorsRequest, context: Any
     ) -> sampler_pb2.ListPriorsResponse:
-        loaded = [LoadedPrior(prior.card, prior.content_hash) for prior in self._priors.all().values()]
+        loaded = [self._loaded(name, prior) for name, prior in self._priors.all().items()]
         return sampler_pb2.ListPriorsResponse(priors=[prior_to_pb(one) for one in loaded])
+
+    def _loaded(self, name: str, prior: Prior) -> LoadedPrior:
+        num_items = self._stock.catalogues.num_items(name, prior)
+        return LoadedPrior(prior.card.model_copy(update={"num_items": num_items}), prior.content_hash)
 
     async def Score(self, request: sampler_pb2.ScoreRequest, context: Any) -> sampler_pb2.ScoreResponse:
         x = tensor_from_pb(request.x, field="x", dtype=np.float32) if request.HasField("x") else None
         call = ScoreCall(request.session_id, tuple(request.item_ids), x)
         return scores_to_pb(await self._blocking(self._scoring.scores, call))
+
+    async def UpsertItems(
+        self, request: sampler_pb2.UpsertItemsRequest, context: Any
+    ) -> sampler_pb2.UpsertItemsResponse:
+        read = partial(entries_from_pb, request)
+        change = await self._blocking(self._stock.upsert, request.prior, read)
+        return sampler_pb2.UpsertItemsResponse(revision=change.revision, changed=change.changed)
+
+    async def DeleteItems(
+        self, request: sampler_pb2.DeleteItemsRequest, context: Any
+    ) -> sampler_pb2.DeleteItemsResponse:
+        change = await self._blocking(self._stock.delete, request.prior, tuple(request.item_ids))
+        return sampler_pb2.DeleteItemsResponse(revision=change.revision, changed=change.changed)
 
     async def _blocking(self, call: Callable[..., T], *args: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, call, *args)

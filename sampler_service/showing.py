@@ -17,11 +17,11 @@ from apa.priors.base import Prior
 from apa.records.asking import answers_to, total_rounds
 from apa.records.particle import Particle
 from apa.records.session import PolicyName
-from apa.records.shown import ShownItem, ShownSlate
+from apa.records.shown import Decoded, ShownItem, ShownSlate
 from apa.records.slate import Slate, SlateItem
 from apa.surrogates.base import Joint, Prediction, Surrogate
 from sampler_service.calls import Job
-from sampler_service.decoding import Images, catalogue_of, decode, images_here
+from sampler_service.decoding import Images, decode, images_here, shown_item
 from sampler_service.population import Population
 from sampler_service.selection import (
     POLICIES,
@@ -75,21 +75,22 @@ def pool_of(
     Args:
         looks_around: of a catalogue take the items around the particles too.
     """
-    catalogue = catalogue_of(job.prior)
+    catalogue = job.catalogue
     if catalogue is None:
         rows = distinct(population.x)
         return Pool(rows, population.x[rows], None)
-    seen = {catalogue.position(item_id) for item_id in shown_before if item_id in catalogue.positions}
-    x = population.x.cpu().numpy()
-    fresh = set(catalogue.decode(x).tolist()) - seen
-    # Particles that crowd on the same items settle for distant ones only where the slate would be too short.
-    number = min(max(len(fresh), job.num_shown), len(x), len(catalogue) - len(seen))
-    if number == 0:
+    shelf, seen = catalogue.shelf, catalogue.positions_of(shown_before)
+    left = len(shelf) - int(shelf.taken(seen).sum())
+    if left == 0:
         return Pool(torch.empty(0, dtype=torch.long), population.x[:0], [])
+    x = population.x.cpu().numpy()
+    fresh = set(shelf.decode(x).tolist()) - seen
+    # Particles that crowd on the same items settle for distant ones only where the slate would be too short.
+    number = min(max(len(fresh), job.num_shown), len(x), left)
     if looks_around:
-        decoded = catalogue.neighbourhood(x, max(number, NEARBY), seen)
+        decoded = shelf.neighbourhood(x, max(number, NEARBY), seen)
     else:
-        decoded = catalogue.decode_distinct(x, number, seen)
+        decoded = shelf.decode_distinct(x, number, seen)
     vectors = torch.from_numpy(catalogue.vectors[decoded.items])
     item_ids = [catalogue.items[position].item_id for position in decoded.items]
     return Pool(torch.from_numpy(decoded.rows), vectors.to(population.x), item_ids)
@@ -240,7 +241,7 @@ def as_shown(
             predicted_mean=item.predicted_mean,
             predicted_std=item.predicted_std,
             score=item.score,
-            decoded=decode(job.prior, x, item.item_id, images),
+            decoded=_decoded(job, item, x, images),
         )
         for item, x in zip(slate.items, xs, strict=True)
     )
@@ -255,3 +256,9 @@ def as_shown(
         created_at=slate.created_at,
         policy=slate.policy,
     )
+
+
+def _decoded(job: Job, item: SlateItem, x: NDArray[np.float32], images: Images) -> Decoded:
+    if item.item_id is not None and job.catalogue is not None:
+        return shown_item(job.catalogue, item.item_id)
+    return decode(job.prior, x, images)

@@ -1,20 +1,53 @@
-"""`apa catalogue`: what a session would think of items."""
+"""`apa catalogue`: change what a catalogue holds while it is served, and score its items."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from apa.cli.addresses import Sampler, connect
+from apa.cli.item_files import read_entries
 from apa.cli.output import Json, print_json, print_table
+from apa.client import CatalogueChange
 
-app = typer.Typer(no_args_is_help=True, help="Catalogues: score items.")
+app = typer.Typer(no_args_is_help=True, help="Catalogues: upsert and delete items, score them.")
+
+Prior = Annotated[str, typer.Argument(help="Name of the prior whose catalogue it is, e.g. films.")]
 
 
-# The only command so far, and still `apa catalogue score`: without a callback it would be `apa catalogue`.
-@app.callback()
-def _group() -> None: ...
+@app.command()
+def upsert(
+    prior: Prior,
+    items: Annotated[
+        Path,
+        typer.Argument(
+            help="A UTF-8 table with a header: item_id, title, perhaps in_stock (0 or 1); the rest is for "
+            "display."
+        ),
+    ],
+    vectors: Annotated[Path, typer.Argument(help="Their vectors, (M, D) in the .npy format.")],
+    sampler: Sampler = "",
+    as_json: Json = False,
+) -> None:
+    """Add items to a catalogue, or replace those of the same id. Samplers show them in about a second."""
+    entries = read_entries(items, vectors)
+    with connect(sampler=sampler) as apa:
+        _say(apa.upsert_items(prior, entries), len(entries), "written", as_json)
+
+
+@app.command()
+def delete(
+    prior: Prior,
+    items: Annotated[list[str], typer.Argument(help="Ids of items.")],
+    sampler: Sampler = "",
+    as_json: Json = False,
+) -> None:
+    """Take items out of a catalogue. What was shown of them can still be answered."""
+    with connect(sampler=sampler) as apa:
+        _say(apa.delete_items(prior, items), len(items), "deleted", as_json)
 
 
 @app.command()
@@ -33,3 +66,12 @@ def score(
         print_json({"surrogate_version": scores.surrogate_version, "items": named})
     else:
         print_table(["item", "predicted"], [(item, f"{mean:.3g} ± {std:.2g}") for item, mean, std in rows])
+
+
+def _say(change: CatalogueChange, asked: int, done: str, as_json: bool) -> None:
+    if as_json:
+        print_json(asdict(change))
+    else:
+        print(
+            f"{change.changed} of {asked} items {done}, the others were so before; revision {change.revision}"
+        )

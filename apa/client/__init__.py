@@ -7,6 +7,7 @@ from apa.client.asynchronous import AsyncClient
 from apa.client.bandit import bandit_feedback
 from apa.client.blocking import Client
 from apa.client.results import Particles, SampleResult
+from apa.records.catalogue import CatalogueChange, CatalogueEntry
 from apa.records.erased import Erased
 from apa.records.explanation import explain
 from apa.records.feedback import (
@@ -30,6 +31,8 @@ __all__ = [
     "Acknowledgement",
     "AsyncClient",
     "BinaryAnswer",
+    "CatalogueChange",
+    "CatalogueEntry",
     "CatalogueItem",
     "Client",
     "Erased",

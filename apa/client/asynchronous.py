@@ -20,6 +20,7 @@ from apa.client.requests import Sampling
 from apa.client.results import EventReader, SampleResult, collect, raise_failed, raise_refused, refit_late
 from apa.client.retries import Retries, refit_poll_s
 from apa.pb import feedback_pb2_grpc, sampler_pb2, sampler_pb2_grpc
+from apa.records.catalogue import CatalogueChange, CatalogueEntry
 from apa.records.erased import Erased
 from apa.records.history import HistoryRecord
 from apa.records.run_events import RunEvent
@@ -28,6 +29,7 @@ from apa.records.session import SurrogateVersion
 from apa.records.shown import SessionView
 from apa.rpc.call_errors import from_rpc_error
 from apa.rpc.options import MAX_MESSAGE_BYTES, client_options
+from apa.wire.catalogue import change_from_pb
 from apa.wire.erased import erased_from_pb
 from apa.wire.feedback import FeedbackResult, result_from_pb
 from apa.wire.history import history_from_pb
@@ -257,6 +259,24 @@ class AsyncClient:
         """See `Client.score`."""
         request = requests.score(session_id, item_ids, x)
         return scores_from_pb(await self._call(self._sampler.Score, request, timeout_s))
+
+    async def upsert_items(
+        self, prior: str, items: Sequence[CatalogueEntry], *, timeout_s: float | None = None
+    ) -> CatalogueChange:
+        """See `Client.upsert_items`."""
+        change = CatalogueChange(0, 0)
+        for request in requests.upsert_items(prior, items):
+            change += change_from_pb(await self._call(self._sampler.UpsertItems, request, timeout_s))
+        return change
+
+    async def delete_items(
+        self, prior: str, item_ids: Sequence[str], *, timeout_s: float | None = None
+    ) -> CatalogueChange:
+        """See `Client.delete_items`."""
+        change = CatalogueChange(0, 0)
+        for request in requests.delete_items(prior, item_ids):
+            change += change_from_pb(await self._call(self._sampler.DeleteItems, request, timeout_s))
+        return change
 
     async def list_surrogates(
         self, session_id: str, *, timeout_s: float | None = None

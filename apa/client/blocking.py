@@ -18,6 +18,7 @@ from apa.client.requests import Sampling
 from apa.client.results import EventReader, SampleResult, collect, raise_failed, raise_refused, refit_late
 from apa.client.retries import Retries, refit_poll_s
 from apa.pb import feedback_pb2_grpc, sampler_pb2, sampler_pb2_grpc
+from apa.records.catalogue import CatalogueChange, CatalogueEntry
 from apa.records.erased import Erased
 from apa.records.history import HistoryRecord
 from apa.records.run_events import RunEvent
@@ -26,6 +27,7 @@ from apa.records.session import SurrogateVersion
 from apa.records.shown import SessionView
 from apa.rpc.call_errors import from_rpc_error
 from apa.rpc.options import MAX_MESSAGE_BYTES, client_options
+from apa.wire.catalogue import change_from_pb
 from apa.wire.erased import erased_from_pb
 from apa.wire.feedback import FeedbackResult, result_from_pb
 from apa.wire.history import history_from_pb
@@ -354,6 +356,46 @@ class Client:
         """
         request = requests.score(session_id, item_ids, x)
         return scores_from_pb(self._call(self._sampler.Score, request, timeout_s))
+
+    def upsert_items(
+        self, prior: str, items: Sequence[CatalogueEntry], *, timeout_s: float | None = None
+    ) -> CatalogueChange:
+        """Adds items to a catalogue, or replaces those of the same id.
+
+        Every sampler shows them within about a second. In requests of up to 1,000 items, each
+        kept whole or not at all: where one is refused, those before it are kept. Harmless when repeated.
+
+        Args:
+            prior: whose catalogue; the prior itself stays as it is.
+            items: with different ids; vectors of the prior's length.
+
+        Raises:
+            NotFound: no such prior.
+            InvalidArgument: it has no catalogue, or an item is not valid; the error names the field.
+        """
+        change = CatalogueChange(0, 0)
+        for request in requests.upsert_items(prior, items):
+            change += change_from_pb(self._call(self._sampler.UpsertItems, request, timeout_s))
+        return change
+
+    def delete_items(
+        self, prior: str, item_ids: Sequence[str], *, timeout_s: float | None = None
+    ) -> CatalogueChange:
+        """Takes items out of a catalogue; what was shown of them can be answered as before.
+
+        Harmless when repeated.
+
+        Args:
+            item_ids: different ones; those that the catalogue does not have are left out.
+
+        Raises:
+            NotFound: no such prior.
+            InvalidArgument: it has no catalogue.
+        """
+        change = CatalogueChange(0, 0)
+        for request in requests.delete_items(prior, item_ids):
+            change += change_from_pb(self._call(self._sampler.DeleteItems, request, timeout_s))
+        return change
 
     def list_surrogates(self, session_id: str, *, timeout_s: float | None = None) -> list[SurrogateVersion]:
         """The versions kept of a session's surrogate, newest first. Raises NotFound."""

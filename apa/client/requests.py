@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,13 +13,17 @@ from apa.client.answers import Answers, Supersedes, feedback_of
 from apa.client.arguments import flag, own_id, some_text, some_texts, text, whole_number
 from apa.errors import InvalidArgument
 from apa.pb import common_pb2, feedback_pb2, sampler_pb2
+from apa.records.catalogue import MAX_ITEMS, CatalogueEntry
 from apa.records.sampling import SamplingOverrides
 from apa.records.session import SessionConfig
 from apa.records.validation import validated
+from apa.wire.catalogue import entries_to_pb
 from apa.wire.feedback import feedback_to_pb
 from apa.wire.sampling import options_to_pb
 from apa.wire.sessions import config_to_pb
 from apa.wire.tensors import tensor_to_pb
+
+T = TypeVar("T")
 
 Sampling = SamplingOverrides | Mapping[str, Any] | None
 """How a run is steered, by name, e.g. {"beta": 4.0, "seed": 1}; None leaves everything to the session."""
@@ -136,6 +140,37 @@ def score(session_id: str, item_ids: Sequence[str] | None, x: ArrayLike | None) 
         item_ids=() if item_ids is None else some_texts(item_ids, field="item_ids"),
         x=None if x is None else _tensor(x, field="x"),
     )
+
+
+def upsert_items(prior: str, items: Sequence[CatalogueEntry]) -> Iterator[sampler_pb2.UpsertItemsRequest]:
+    """As few requests as hold them; raises InvalidArgument for what no message can carry."""
+    some_text(prior, field="prior")
+    for place, item in enumerate(items):
+        some_text(item.item_id, field=f"items.{place}.item_id")
+        flag(item.in_stock, field=f"items.{place}.in_stock")
+        for name, value in {"title": item.title, **item.attributes}.items():
+            if not isinstance(name, str) or not isinstance(value, str):
+                raise InvalidArgument(
+                    "an item shows texts",
+                    field=f"items.{place}.attributes",
+                    expected="texts by name",
+                    found=f"{name!r}: {value!r}"[:120],
+                )
+    for part in _parts(items):
+        yield entries_to_pb(prior, part)
+
+
+def delete_items(prior: str, item_ids: Sequence[str]) -> Iterator[sampler_pb2.DeleteItemsRequest]:
+    """As few requests as hold them."""
+    some_text(prior, field="prior")
+    for part in _parts(some_texts(item_ids, field="item_ids")):
+        yield sampler_pb2.DeleteItemsRequest(prior=prior, item_ids=part)
+
+
+def _parts(whole: Sequence[T]) -> Iterator[Sequence[T]]:
+    """At least one: the server refuses an empty one."""
+    for start in range(0, max(1, len(whole)), MAX_ITEMS):
+        yield whole[start : start + MAX_ITEMS]
 
 
 def _tensor(x: ArrayLike, *, field: str) -> common_pb2.Tensor:

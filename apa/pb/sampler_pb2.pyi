@@ -150,3 +150,58 @@ class ScoreResponse(_message.Message):
     predicted_std: _containers.RepeatedScalarFieldContainer[float]
     surrogate_version: str
     def __init__(self, predicted_mean: _Optional[_Iterable[float]] = ..., predicted_std: _Optional[_Iterable[float]] = ..., surrogate_version: _Optional[str] = ...) -> None: ...
+
+class NewItem(_message.Message):
+    __slots__ = ("item_id", "title", "attributes", "vector", "in_stock")
+    class AttributesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    ITEM_ID_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    VECTOR_FIELD_NUMBER: _ClassVar[int]
+    IN_STOCK_FIELD_NUMBER: _ClassVar[int]
+    item_id: str
+    title: str
+    attributes: _containers.ScalarMap[str, str]
+    vector: _common_pb2.Tensor
+    in_stock: bool
+    def __init__(self, item_id: _Optional[str] = ..., title: _Optional[str] = ..., attributes: _Optional[_Mapping[str, str]] = ..., vector: _Optional[_Union[_common_pb2.Tensor, _Mapping]] = ..., in_stock: _Optional[bool] = ...) -> None: ...
+
+class UpsertItemsRequest(_message.Message):
+    __slots__ = ("prior", "items", "vectors")
+    PRIOR_FIELD_NUMBER: _ClassVar[int]
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    VECTORS_FIELD_NUMBER: _ClassVar[int]
+    prior: str
+    items: _containers.RepeatedCompositeFieldContainer[NewItem]
+    vectors: _common_pb2.Tensor
+    def __init__(self, prior: _Optional[str] = ..., items: _Optional[_Iterable[_Union[NewItem, _Mapping]]] = ..., vectors: _Optional[_Union[_common_pb2.Tensor, _Mapping]] = ...) -> None: ...
+
+class UpsertItemsResponse(_message.Message):
+    __slots__ = ("revision", "changed")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    changed: int
+    def __init__(self, revision: _Optional[int] = ..., changed: _Optional[int] = ...) -> None: ...
+
+class DeleteItemsRequest(_message.Message):
+    __slots__ = ("prior", "item_ids")
+    PRIOR_FIELD_NUMBER: _ClassVar[int]
+    ITEM_IDS_FIELD_NUMBER: _ClassVar[int]
+    prior: str
+    item_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, prior: _Optional[str] = ..., item_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class DeleteItemsResponse(_message.Message):
+    __slots__ = ("revision", "changed")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    changed: int
+    def __init__(self, revision: _Optional[int] = ..., changed: _Optional[int] = ...) -> None: ...

@@ -50,6 +50,16 @@ class SamplerServiceStub:
                 request_serializer=apa_dot_v1_dot_sampler__pb2.ScoreRequest.SerializeToString,
                 response_deserializer=apa_dot_v1_dot_sampler__pb2.ScoreResponse.FromString,
                 _registered_method=True)
+        self.UpsertItems = channel.unary_unary(
+                '/apa.v1.SamplerService/UpsertItems',
+                request_serializer=apa_dot_v1_dot_sampler__pb2.UpsertItemsRequest.SerializeToString,
+                response_deserializer=apa_dot_v1_dot_sampler__pb2.UpsertItemsResponse.FromString,
+                _registered_method=True)
+        self.DeleteItems = channel.unary_unary(
+                '/apa.v1.SamplerService/DeleteItems',
+                request_serializer=apa_dot_v1_dot_sampler__pb2.DeleteItemsRequest.SerializeToString,
+                response_deserializer=apa_dot_v1_dot_sampler__pb2.DeleteItemsResponse.FromString,
+                _registered_method=True)
 
 
 class SamplerServiceServicer:
@@ -77,6 +87,20 @@ class SamplerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpsertItems(self, request, context):
+        """Adds items to a prior's catalogue, or replaces them: all of the request or none, durably.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteItems(self, request, context):
+        """Takes items out of a prior's catalogue, durably. Unknown ids are no error: it is harmless when repeated.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SamplerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -94,6 +118,16 @@ def add_SamplerServiceServicer_to_server(servicer, server):
                     servicer.Score,
                     request_deserializer=apa_dot_v1_dot_sampler__pb2.ScoreRequest.FromString,
                     response_serializer=apa_dot_v1_dot_sampler__pb2.ScoreResponse.SerializeToString,
+            ),
+            'UpsertItems': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpsertItems,
+                    request_deserializer=apa_dot_v1_dot_sampler__pb2.UpsertItemsRequest.FromString,
+                    response_serializer=apa_dot_v1_dot_sampler__pb2.UpsertItemsResponse.SerializeToString,
+            ),
+            'DeleteItems': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteItems,
+                    request_deserializer=apa_dot_v1_dot_sampler__pb2.DeleteItemsRequest.FromString,
+                    response_serializer=apa_dot_v1_dot_sampler__pb2.DeleteItemsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -178,6 +212,60 @@ class SamplerService:
             '/apa.v1.SamplerService/Score',
             apa_dot_v1_dot_sampler__pb2.ScoreRequest.SerializeToString,
             apa_dot_v1_dot_sampler__pb2.ScoreResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpsertItems(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/apa.v1.SamplerService/UpsertItems',
+            apa_dot_v1_dot_sampler__pb2.UpsertItemsRequest.SerializeToString,
+            apa_dot_v1_dot_sampler__pb2.UpsertItemsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteItems(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/apa.v1.SamplerService/DeleteItems',
+            apa_dot_v1_dot_sampler__pb2.DeleteItemsRequest.SerializeToString,
+            apa_dot_v1_dot_sampler__pb2.DeleteItemsResponse.FromString,
             options,
             channel_credentials,
             insecure,

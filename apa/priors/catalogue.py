@@ -3,54 +3,83 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from apa.errors import FailedPrecondition, InvalidArgument, NotFound
-from apa.priors.distinct import Decoded, Flags, decode_distinct, neighbourhood
+from apa.priors.catalogue_item import Item
+from apa.priors.distinct import Decoded, Flags
+from apa.priors.live_items import Entry, LiveItems, entries_of
+from apa.priors.shelf import Shelf
 from apa.priors.vector_index import BruteForceIndex, Indices, VectorIndex
+
+__all__ = ["Catalogue", "Change", "IndexFactory", "Item"]
 
 IndexFactory = Callable[[NDArray[np.float32]], VectorIndex]
 
 
-@dataclass(frozen=True)
-class Item:
-    """One item as a caller sees it. `columns` holds what there is to display, e.g. year and genres."""
+@dataclass(frozen=True, eq=False)
+class Change:
+    """M items that are new or different, and ids of some that are deleted; one in both is deleted.
 
-    item_id: str
-    title: str
-    columns: Mapping[str, str]
+    Attributes:
+        entries: M items with different ids.
+        vectors: (M, D) float32, finite.
+        in_stock: (M,); None for all of them.
+    """
+
+    item_ids: Sequence[str] = ()
+    entries: Sequence[Entry] = ()
+    vectors: NDArray[np.float32] | None = None
+    in_stock: Flags | None = None
+    deleted: Collection[str] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Catalogue:
     """Items in a fixed order with one vector each; immutable: a change makes a new catalogue.
 
+    A change keeps the position of every item: a deleted one keeps its place, but is not found any more.
+
     Attributes:
         items: N items with different ids.
         vectors: (N, D) float32, finite.
-        make_index: builds the index over the vectors, on first use.
+        make_index: builds the index over the vectors of what can be shown, on first use.
+        out_of_stock: (N,), true for items that are known but never shown; None for none.
+        deleted: position of each deleted item by its id.
+        known_positions: `positions`, where they are known; for `changed` only.
     """
 
     items: Sequence[Item]
     vectors: NDArray[np.float32]
     make_index: IndexFactory = BruteForceIndex
+    out_of_stock: Flags | None = None
+    deleted: Mapping[str, int] = field(default_factory=dict)
+    known_positions: dict[str, int] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.vectors.ndim != 2 or len(self.items) != len(self.vectors):
             self._refuse(
                 "items and vectors do not belong together", f"({len(self.items)}, D)", self.vectors.shape
             )
+        if self.known_positions is not None:
+            return
         if not np.isfinite(self.vectors).all():
             self._refuse("a vector is not finite", "finite numbers", "NaN or infinity")
         if len(self.positions) != len(self.items):
             self._refuse("an item id occurs twice", f"{len(self.items)} different ids", len(self.positions))
 
     def __len__(self) -> int:
+        """N, with those that are deleted."""
         return len(self.items)
+
+    @property
+    def num_items(self) -> int:
+        """Of which it knows, in stock or not."""
+        return len(self.positions)
 
     @property
     def num_dims(self) -> int:
@@ -58,13 +87,35 @@ class Catalogue:
         return int(self.vectors.shape[1])
 
     @cached_property
-    def index(self) -> VectorIndex:
-        return self.make_index(self.vectors)
-
-    @cached_property
     def positions(self) -> dict[str, int]:
         """The index of each item by its id."""
+        if self.known_positions is not None:
+            return self.known_positions
         return {item.item_id: position for position, item in enumerate(self.items)}
+
+    @cached_property
+    def shelf(self) -> Shelf:
+        """What is in stock."""
+        return self.shelf_of(np.flatnonzero(self._shown))
+
+    @property
+    def index(self) -> VectorIndex:
+        """Over what is in stock. Raises FailedPrecondition when nothing is."""
+        if self.shelf.index is None:
+            raise FailedPrecondition("nothing of the catalogue is in stock", field="catalogue")
+        return self.shelf.index
+
+    def shelf_of(self, positions: Indices) -> Shelf:
+        """Of items at these positions: (A,), ascending."""
+        every = len(positions) == len(self)
+        vectors = self.vectors if every else self.vectors[positions]
+        return Shelf(positions, len(self), self.make_index(vectors) if len(positions) else None)
+
+    def among(self, item_ids: Collection[str]) -> Shelf:
+        """Those of these items that are in stock; unknown ones are none."""
+        known = {self.positions[item_id] for item_id in item_ids if item_id in self.positions}
+        positions = np.array(sorted(known), dtype=np.int64)
+        return self.shelf_of(positions[self._shown[positions]])
 
     def position(self, item_id: str) -> int:
         """The index of an item. Raises NotFound."""
@@ -72,13 +123,22 @@ class Catalogue:
             raise NotFound("the catalogue has no such item", field="item_id", found=item_id)
         return self.positions[item_id]
 
+    def positions_of(self, item_ids: Collection[str]) -> set[int]:
+        """Of those that it knows."""
+        return {self.positions[item_id] for item_id in item_ids if item_id in self.positions}
+
+    def item(self, item_id: str) -> Item | None:
+        """The item, also when it is deleted; None for one that was never known, or not since the start."""
+        position = self.positions.get(item_id, self.deleted.get(item_id))
+        return None if position is None else self.items[position]
+
     def decode(self, x: NDArray[np.floating]) -> Indices:
         """(M,), the item nearest to each particle; the same item may come more than once.
 
         Args:
             x: (M, D).
         """
-        return self.index.search(x, 1)[0][:, 0]
+        return self.shelf.decode(x)
 
     def decode_distinct(
         self, x_ordered: NDArray[np.floating], k: int, excluded: Collection[int] = ()
@@ -88,23 +148,13 @@ class Catalogue:
         Args:
             x_ordered: (M, D), the preferred particle first; M of at least k.
             k: how many items.
-            excluded: items never to return: already shown, or out of stock.
+            excluded: items never to return, e.g. already shown.
 
         Raises:
             InvalidArgument: fewer particles than k, or k below 1.
-            FailedPrecondition: fewer than k items are left after the exclusions.
+            FailedPrecondition: fewer than k items in stock are left after the exclusions.
         """
-        taken = self._flags(excluded)
-        if not 1 <= k <= len(x_ordered):
-            raise InvalidArgument(
-                "each item needs a particle", field="k", expected=f"1 to {len(x_ordered)}", found=str(k)
-            )
-        left = int((~taken).sum())
-        if left < k:
-            raise FailedPrecondition(
-                "the catalogue has too few items left", field="k", expected=f"at most {left}", found=str(k)
-            )
-        return decode_distinct(self.index, x_ordered, k, taken)
+        return self.shelf.decode_distinct(x_ordered, k, excluded)
 
     def neighbourhood(self, x: NDArray[np.floating], count: int, excluded: Collection[int] = ()) -> Decoded:
         """`count` different items around the particles; see `apa.priors.distinct`.
@@ -114,42 +164,82 @@ class Catalogue:
             count: how many items; all that are left where there are fewer.
             excluded: as in `decode_distinct`.
         """
-        return neighbourhood(self.index, x, count, self._flags(excluded))
+        return self.shelf.neighbourhood(x, count, excluded)
 
-    def _flags(self, positions: Collection[int]) -> Flags:
-        """(N,), true at these positions; of others nothing is said."""
-        flags = np.zeros(len(self), dtype=np.bool_)
-        flags[list(frozenset(positions) & frozenset(range(len(self))))] = True
-        return flags
-
-    def upserted(self, items: Sequence[Item], vectors: NDArray[np.float32]) -> Catalogue:
+    def upserted(
+        self, items: Sequence[Item], vectors: NDArray[np.float32], in_stock: Flags | None = None
+    ) -> Catalogue:
         """With these items: known ids are replaced in place, new ones appended.
 
         Args:
             items: M items with different ids.
             vectors: (M, D).
+            in_stock: (M,); None for all of them.
         """
-        change = Catalogue(items, vectors)
-        if change.num_dims != self.num_dims:
-            self._refuse(
-                "the vectors do not fit the catalogue", f"({len(items)}, {self.num_dims})", vectors.shape
-            )
-        merged = list(self.items)
-        merged_vectors = [*self.vectors]
-        for item, vector in zip(items, change.vectors, strict=True):
-            position = self.positions.get(item.item_id)
-            if position is None:
-                merged.append(item)
-                merged_vectors.append(vector)
-            else:
-                merged[position], merged_vectors[position] = item, vector
-        return Catalogue(merged, np.stack(merged_vectors).astype(np.float32), self.make_index)
+        Catalogue(items, vectors)
+        return self.changed(Change([item.item_id for item in items], items, vectors, in_stock))
 
     def without(self, item_ids: Collection[str]) -> Catalogue:
         """Without these items; unknown ids are ignored, so that a repeated deletion is harmless."""
-        gone = frozenset(item_ids)
-        kept = [position for position, item in enumerate(self.items) if item.item_id not in gone]
-        return Catalogue([self.items[position] for position in kept], self.vectors[kept], self.make_index)
+        return self.changed(Change(deleted=item_ids))
+
+    def changed(self, change: Change) -> Catalogue:
+        """With a change; takes time for what changes, and copies of arrays for what does not.
+
+        Raises:
+            InvalidArgument: the vectors do not fit the catalogue, or the ids of the change are not different.
+        """
+        positions, deleted = self.positions.copy(), dict(self.deleted)
+        entries, vectors, out_of_stock = entries_of(self.items), self.vectors, self._out_of_stock
+        if change.vectors is not None:
+            self._check(change.vectors, change.item_ids)
+            places = self._places(change.item_ids, positions, deleted)
+            added = len(positions) + len(deleted) - len(self)
+            entries += [("", b"")] * added
+            for place, entry in zip(places.tolist(), change.entries, strict=True):
+                entries[place] = entry
+            vectors = np.concatenate([vectors, np.zeros((added, self.num_dims), np.float32)])
+            vectors[places] = change.vectors
+            out_of_stock = np.concatenate([out_of_stock, np.zeros(added, np.bool_)])
+            out_of_stock[places] = False if change.in_stock is None else ~change.in_stock
+        for item_id in change.deleted:
+            if item_id in positions:
+                deleted[item_id] = positions.pop(item_id)
+        return Catalogue(LiveItems(entries), vectors, self.make_index, out_of_stock, deleted, positions)
+
+    def _places(
+        self, item_ids: Sequence[str], positions: dict[str, int], deleted: dict[str, int]
+    ) -> NDArray[np.int64]:
+        """(M,), where these items come to be; notes it in `positions`."""
+        places = np.empty(len(item_ids), dtype=np.int64)
+        last = len(self)
+        for row, item_id in enumerate(item_ids):
+            place = positions.get(item_id, -1)
+            if place < 0:
+                place = deleted.pop(item_id, last)
+                last += place == last
+                positions[item_id] = place
+            places[row] = place
+        return places
+
+    def _check(self, vectors: NDArray[np.float32], item_ids: Sequence[str]) -> None:
+        if vectors.shape != (len(item_ids), self.num_dims):
+            self._refuse(
+                "the vectors do not fit the catalogue", f"({len(item_ids)}, {self.num_dims})", vectors.shape
+            )
+        if len(set(item_ids)) != len(item_ids):
+            self._refuse("an item id occurs twice", f"{len(item_ids)} different ids", len(set(item_ids)))
+
+    @property
+    def _out_of_stock(self) -> Flags:
+        return np.zeros(len(self), np.bool_) if self.out_of_stock is None else self.out_of_stock
+
+    @property
+    def _shown(self) -> Flags:
+        """(N,), true for what is in stock."""
+        shown = ~self._out_of_stock
+        shown[list(self.deleted.values())] = False
+        return shown
 
     @staticmethod
     def _refuse(message: str, expected: str, found: object) -> None:

@@ -21,6 +21,7 @@ from apa.prior_folders import list_priors
 from apa.records.run_events import ParticleChunk, RunEvent
 from apa.records.sampling import SamplingOverrides
 from apa.rpc.ready import read_ready
+from apa.store.catalogues import CatalogueStore
 from apa.store.connection import connect
 from apa.store.due import DueStore
 from apa.store.sessions import SessionStore
@@ -30,6 +31,7 @@ from benchmarks.engine.users import engine
 from benchmarks.report import Row, Scale, row
 from sampler_service.calls import SampleCall
 from sampler_service.config import SamplerSettings
+from sampler_service.live_catalogues import LiveCatalogues
 from sampler_service.measuring import Measuring
 from sampler_service.preparing import Preparing, Stores
 from sampler_service.prior_registry import PriorRegistry
@@ -54,7 +56,9 @@ async def _measure(address: str, scale: Scale) -> list[Row]:
         client = connect(NO_REDIS)
         stores = Stores(SessionStore(client), SlateStore(client), SurrogateStore(client), DueStore(client))
         cache = SurrogateCache(stores.surrogates.blob, 0)
-        preparing = Preparing(stores, PriorRegistry(list_priors), cache, settings)
+        priors = PriorRegistry(list_priors)
+        catalogues = LiveCatalogues(CatalogueStore(client), priors.all)
+        preparing = Preparing(stores, priors, catalogues, cache, settings)
         own = SamplingStream(preparing, thread, store, measuring)
 
         def in_process() -> AsyncIterator[RunEvent]:

@@ -143,6 +143,14 @@ class Sampler(sampler_pb2_grpc.SamplerServiceServicer):
             predicted_mean=mean, predicted_std=[0.25] * len(mean), surrogate_version="v1"
         )
 
+    async def UpsertItems(self, request: Any, context: Any) -> Any:  # noqa: N802
+        self.fakes.arrived(request)
+        return sampler_pb2.UpsertItemsResponse(revision=len(self.fakes.seen), changed=len(request.items) - 1)
+
+    async def DeleteItems(self, request: Any, context: Any) -> Any:  # noqa: N802
+        self.fakes.arrived(request)
+        return sampler_pb2.DeleteItemsResponse(revision=len(self.fakes.seen), changed=len(request.item_ids))
+
     async def Sample(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
         self.fakes.arrived(request)
         try:

@@ -13,6 +13,7 @@ import pytest
 from apa import errors
 from apa.client import (
     AsyncClient,
+    CatalogueEntry,
     Client,
     Feedback,
     Finished,
@@ -439,3 +440,40 @@ def test_a_reward_that_no_surrogate_could_learn_from_is_refused(reward: float) -
         with pytest.raises(errors.InvalidArgument) as refused:
             client.record_feedback("s1", {"p1": reward})
         assert "reward" in refused.value.field
+
+
+def test_many_items_are_sent_in_requests_that_hold_them_by_both_clients(
+    apa: Client, address: str, fakes: Fakes
+) -> None:
+    entries = [CatalogueEntry(f"i{n}", "", [1.0, 2.0, 3.0]) for n in range(2001)]
+    ids = [entry.item_id for entry in entries]
+
+    async def asynchronously() -> list[int]:
+        async with AsyncClient(sampler=address, feedback=address) as client:
+            upserted = await client.upsert_items("toy", entries)
+            return [upserted.changed, (await client.delete_items("toy", ids)).changed]
+
+    for changed in (
+        [apa.upsert_items("toy", entries).changed, apa.delete_items("toy", ids).changed],
+        asyncio.run(asynchronously()),
+    ):
+        assert changed == [2001 - 3, 2001]
+    sizes = [len(getattr(request, "items", None) or request.item_ids) for request in fakes.seen]
+    assert sizes == [1000, 1000, 1] * 4
+
+
+@pytest.mark.parametrize(
+    ("entry", "field"),
+    [
+        (CatalogueEntry("a\n", "", [1.0]), "items.0.item_id"),
+        (CatalogueEntry("a", "", "no"), "items.0.vector"),
+        (CatalogueEntry("a", "", [1.0], {"year": 1999}), "items.0.attributes"),  # type: ignore[dict-item]
+        (CatalogueEntry("a", "", [1.0], in_stock=2), "items.0.in_stock"),  # type: ignore[arg-type]
+    ],
+)
+def test_an_item_that_no_message_can_carry_is_refused_by_its_field(
+    apa: Client, entry: CatalogueEntry, field: str
+) -> None:
+    with pytest.raises(errors.InvalidArgument) as refused:
+        apa.upsert_items("toy", [entry])
+    assert refused.value.field == field

@@ -47,7 +47,7 @@ def test_only_latents_are_the_engines_to_decode(kind: str, engine: EngineThread)
         prior.to_images = decoder  # type: ignore[method-assign]
     # As it comes from the store: not writable.
     x = np.frombuffer(np.zeros((1, 8, 8), dtype=np.float32).tobytes(), dtype=np.float32).reshape(1, 8, 8)
-    shown = decode(prior, x, None, OnDevice(engine).images)
+    shown = decode(prior, x, OnDevice(engine).images)
     assert isinstance(shown, bytes)
     picture = Image.open(io.BytesIO(shown))
     assert picture.size == ((16, 16) if kind == "latent" else (8, 8))
@@ -59,5 +59,5 @@ def test_without_an_engine_the_prior_decodes_where_it_is_called() -> None:
     prior, decoder = small_unet_prior(), Latents()
     prior.card = prior.card.model_copy(update={"kind": "latent", "decoder": "png"})
     prior.to_images = decoder  # type: ignore[method-assign]
-    assert isinstance(decode(prior, torch.zeros(1, 8, 8).numpy(), None), bytes)
+    assert isinstance(decode(prior, torch.zeros(1, 8, 8).numpy()), bytes)
     assert decoder.threads == [threading.current_thread().name]

@@ -48,7 +48,7 @@ def test_an_unconditional_folder_is_sampled_and_shown(tmp_path: Path) -> None:
     population = _steered(prior)
     assert population.x.shape == (12, 3, 8, 8)
     assert torch.isfinite(population.log_weights).all()
-    shown = decode(prior, population.x[0].numpy(), None)
+    shown = decode(prior, population.x[0].numpy())
     assert isinstance(shown, bytes)
     assert Image.open(io.BytesIO(shown)).size == (8, 8)
 
@@ -64,7 +64,7 @@ def test_latents_are_steered_and_only_what_is_shown_is_decoded(tmp_path: Path) -
     population = _steered(prior)
     assert population.x.shape == (12, 4, 8, 8)
     assert decoded == []
-    shown = [decode(prior, population.x[row].numpy(), None) for row in (0, 3, 5)]
+    shown = [decode(prior, population.x[row].numpy()) for row in (0, 3, 5)]
     assert sum(decoded) == 3
     for png in shown:
         assert isinstance(png, bytes)

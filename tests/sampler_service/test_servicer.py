@@ -28,6 +28,7 @@ from sampler_service.prior_registry import PriorRegistry
 from sampler_service.sampling_stream import SamplingStream
 from sampler_service.scoring import Scoring
 from sampler_service.servicer import SamplerServicer
+from sampler_service.stock import Stock
 
 
 class Range(BaseModel):
@@ -57,7 +58,9 @@ def _counted(failure: Exception | None) -> dict[str, float]:
     stream = cast(SamplingStream, FailingStream(failure))
     measuring = Measuring(SamplerMetrics.create(registry))
     with ThreadPoolExecutor(1) as threads:
-        servicer = SamplerServicer(stream, cast(Scoring, None), PriorRegistry(dict), measuring, threads)
+        servicer = SamplerServicer(
+            stream, cast(Scoring, None), cast(Stock, None), PriorRegistry(dict), measuring, threads
+        )
 
     async def call() -> None:
         async for _ in servicer.Sample(sampler_pb2.SampleRequest(prior="toy"), Context()):

@@ -14,7 +14,6 @@ from sampler_service.calls import Job
 from sampler_service.population import Population
 from sampler_service.selection import Round
 from sampler_service.showing import NEARBY, SHORT_LIST, Pool, pool_of, short_list
-from tests.apa.priors.networks import small_mlp_prior
 
 
 class FakeJob:
@@ -23,8 +22,7 @@ class FakeJob:
     def __init__(self, num_items: int, num_shown: int) -> None:
         vectors = np.arange(num_items, dtype=np.float32)[:, None]
         items = [Item(f"i{i}", f"Item {i}", {}) for i in range(num_items)]
-        self.prior = small_mlp_prior(1)
-        self.prior.catalogue = Catalogue(items, vectors)
+        self.catalogue = Catalogue(items, vectors)
         self.num_shown = num_shown
 
 

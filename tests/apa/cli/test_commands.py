@@ -600,3 +600,42 @@ def test_items_are_scored_the_best_first(apa: Shell) -> None:
     assert found["items"][0] == {"item_id": "Q11", "predicted_mean": 11.0, "predicted_std": 0.25}
     code, _, err = apa("catalogue", "score", "nobody", "Q2")
     assert (code, "nobody" in err) == (1, True)
+
+
+@pytest.mark.usefixtures("address")
+def test_items_are_upserted_from_files_and_deleted(apa: Shell, fakes: Fakes, tmp_path: Path) -> None:
+    table, vectors = tmp_path / "items.csv", tmp_path / "vectors.npy"
+    table.write_text("item_id,title,in_stock,year\nQ1,One,1,1990\nQ2,Two,no,1991\n", encoding="utf-8")
+    np.save(vectors, np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]))
+    code, out, err = apa("catalogue", "upsert", "toy", str(table), str(vectors))
+    assert code == 0, err
+    assert "1 of 2 items written" in out
+    sent = fakes.seen[-1]
+    assert [(item.item_id, item.title, dict(item.attributes)) for item in sent.items] == [
+        ("Q1", "One", {"year": "1990"}),
+        ("Q2", "Two", {"year": "1991"}),
+    ]
+    assert [item.in_stock or not item.HasField("in_stock") for item in sent.items] == [True, False]
+    assert list(sent.vectors.shape) == [2, 3]
+    assert apa.json("catalogue", "delete", "toy", "Q1", "Q2")["changed"] == 2
+    assert list(fakes.seen[-1].item_ids) == ["Q1", "Q2"]
+
+
+@pytest.mark.parametrize(
+    ("table", "vectors", "named"),
+    [
+        ("item_id,name\nQ1,One\n", [[1.0]], "items.csv"),
+        ("item_id,title\nQ1,One,extra\n", [[1.0]], "items.csv"),
+        ("item_id,title,in_stock\nQ1,One,perhaps\n", [[1.0]], "items.csv"),
+        ("item_id,title\nQ1,One\n", [[1.0], [2.0]], "vectors.npy"),
+        ("item_id,title\nQ1,One\n", [1.0], "vectors.npy"),
+    ],
+)
+def test_files_that_hold_no_items_are_refused_by_name(
+    apa: Shell, tmp_path: Path, table: str, vectors: Any, named: str
+) -> None:
+    (tmp_path / "items.csv").write_text(table, encoding="utf-8")
+    np.save(tmp_path / "vectors.npy", np.array(vectors))
+    files = [str(tmp_path / name) for name in ("items.csv", "vectors.npy")]
+    code, _, err = apa("catalogue", "upsert", "toy", *files, "--sampler", "127.0.0.1:1")
+    assert (code, named in err) == (1, True)
