@@ -18,6 +18,7 @@ from apa.wire.run_events import most_previewed
 from sampler_service.config import SamplerSettings
 from sampler_service.correctors import CORRECTORS
 from sampler_service.grids import start_time
+from sampler_service.masks import NO_MASKS, Masks
 from sampler_service.selection import DRAWS_PER_PARTICLE, POLICIES
 
 
@@ -30,6 +31,7 @@ class SampleCall:
         num_particles: N; 0 for the session's, or the service's default.
         progress_every: steps between two Progress events; 0 for none.
         preview_particles: denoised estimates that each of these carries; 0 for none.
+        masks: which items may be shown.
     """
 
     request_id: str
@@ -41,13 +43,18 @@ class SampleCall:
     progress_every: int
     tenant: str
     preview_particles: int = 0
+    masks: Masks = NO_MASKS
 
     @property
     def arguments(self) -> dict[str, object]:
         """What a slate depends on, by name, without what the call leaves out."""
         sampling = self.sampling.model_dump(mode="json", exclude_none=True)
         named: dict[str, object] = {f"sampling.{name}": value for name, value in sampling.items()}
-        return named | ({"num_particles": self.num_particles} if self.num_particles else {})
+        return (
+            named
+            | ({"num_particles": self.num_particles} if self.num_particles else {})
+            | self.masks.arguments
+        )
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from sampler_service.calls import (
 )
 from sampler_service.config import SamplerSettings
 from sampler_service.live_catalogues import LiveCatalogues
+from sampler_service.masks import check_maskable
 from sampler_service.prior_registry import PriorRegistry
 from sampler_service.surrogate_cache import SurrogateCache
 
@@ -100,6 +101,7 @@ class Preparing:
 
     def _unsteered(self, call: SampleCall) -> Job:
         prior = self.priors.get(call.prior)
+        check_maskable(call.masks, None)
         return Job(
             call=call,
             prior=prior,
@@ -121,6 +123,7 @@ class Preparing:
         num_particles = self._num_particles(call, session, prior)
         surrogate = None if steering is None else self._surrogate(session, prior, steering)
         catalogue = self.catalogues.of(session.config.prior, prior)
+        check_maskable(call.masks, catalogue)
         reservation = self._reserve(call, session)
         job = Job(call, prior, session, reservation, surrogate, version, config, num_particles, catalogue)
         if surrogate is not None:

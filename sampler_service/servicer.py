@@ -34,6 +34,7 @@ from apa.wire.sampling import options_from_pb
 from apa.wire.scores import scores_to_pb
 from apa.wire.tensors import tensor_from_pb
 from sampler_service.calls import SampleCall
+from sampler_service.masks import masks_of
 from sampler_service.measuring import Measuring
 from sampler_service.prior_registry import PriorRegistry
 from sampler_service.sampling_stream import SamplingStream
@@ -123,7 +124,7 @@ class SamplerServicer(sampler_pb2_grpc.SamplerServiceServicer):
 
 
 def _call(request: sampler_pb2.SampleRequest) -> SampleCall:
-    """Raises InvalidArgument for options out of range."""
+    """Raises InvalidArgument for options out of range, and masks that are too long."""
     return SampleCall(
         request_id=request.request_id or uuid.uuid4().hex,
         session_id=request.session_id,
@@ -134,6 +135,7 @@ def _call(request: sampler_pb2.SampleRequest) -> SampleCall:
         progress_every=request.progress_every,
         tenant=request.tenant or "default",
         preview_particles=request.preview_particles,
+        masks=masks_of(request.exclude_item_ids, request.only_item_ids),
     )
 
 

@@ -70,7 +70,8 @@ class Pool:
 def pool_of(
     job: Job, population: Population, shown_before: Collection[str], looks_around: bool = False
 ) -> Pool:
-    """The distinct particles; of a catalogue the distinct items, none that this session has seen.
+    """The distinct particles; of a catalogue the distinct items in stock that the call's masks let through,
+    none that this session has seen.
 
     Args:
         looks_around: of a catalogue take the items around the particles too.
@@ -79,18 +80,19 @@ def pool_of(
     if catalogue is None:
         rows = distinct(population.x)
         return Pool(rows, population.x[rows], None)
-    shelf, seen = catalogue.shelf, catalogue.positions_of(shown_before)
-    left = len(shelf) - int(shelf.taken(seen).sum())
+    masks = job.call.masks
+    shelf, blocked = masks.shelf(catalogue), masks.blocked(catalogue, shown_before)
+    left = len(shelf) - int(shelf.taken(blocked).sum())
     if left == 0:
         return Pool(torch.empty(0, dtype=torch.long), population.x[:0], [])
     x = population.x.cpu().numpy()
-    fresh = set(shelf.decode(x).tolist()) - seen
+    fresh = set(shelf.decode(x).tolist()) - blocked
     # Particles that crowd on the same items settle for distant ones only where the slate would be too short.
     number = min(max(len(fresh), job.num_shown), len(x), left)
     if looks_around:
-        decoded = shelf.neighbourhood(x, max(number, NEARBY), seen)
+        decoded = shelf.neighbourhood(x, max(number, NEARBY), blocked)
     else:
-        decoded = shelf.decode_distinct(x, number, seen)
+        decoded = shelf.decode_distinct(x, number, blocked)
     vectors = torch.from_numpy(catalogue.vectors[decoded.items])
     item_ids = [catalogue.items[position].item_id for position in decoded.items]
     return Pool(torch.from_numpy(decoded.rows), vectors.to(population.x), item_ids)

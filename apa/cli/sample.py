@@ -79,6 +79,18 @@ def sample(
         Path | None,
         typer.Option(help="Write the shown items, or the particles, as an array. Default: none is written."),
     ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ITEM", help="An item of the catalogue not to show; may be repeated. Default: none."
+        ),
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ITEM", help="Show only this item, and others named so; may be repeated. Default: all."
+        ),
+    ] = None,
     num_previews: Annotated[
         int,
         typer.Option(
@@ -124,6 +136,8 @@ def sample(
             num_particles=num_particles,
             sampling=sampling,
             request_id=request_id,
+            exclude_item_ids=exclude,
+            only_item_ids=only or None,
         )
         view = _session_if_known(apa, session, known) if _asks_nothing(result) else None
     items = _named(result, served.get(result.started.prior), folders or [])

@@ -163,6 +163,8 @@ class AsyncClient:
         sampling: Sampling = None,
         request_id: str | None = None,
         include_particles: bool | None = None,
+        exclude_item_ids: Sequence[str] | None = None,
+        only_item_ids: Sequence[str] | None = None,
         tenant: str | None = None,
         timeout_s: float | None = None,
     ) -> SampleResult:
@@ -176,6 +178,8 @@ class AsyncClient:
             include_particles=include_particles,
             progress_every=0,
             preview_particles=0,
+            exclude_item_ids=exclude_item_ids,
+            only_item_ids=only_item_ids,
             tenant=tenant,
         )
 
@@ -195,6 +199,8 @@ class AsyncClient:
         include_particles: bool | None = None,
         progress_every: int = 10,
         preview_particles: int = 0,
+        exclude_item_ids: Sequence[str] | None = None,
+        only_item_ids: Sequence[str] | None = None,
         tenant: str | None = None,
         timeout_s: float | None = None,
     ) -> AsyncIterator[RunEvent]:
@@ -208,6 +214,8 @@ class AsyncClient:
             include_particles=include_particles,
             progress_every=progress_every,
             preview_particles=preview_particles,
+            exclude_item_ids=exclude_item_ids,
+            only_item_ids=only_item_ids,
             tenant=tenant,
         )
         return self._stream(request, timeout_s)

@@ -199,6 +199,8 @@ class Client:
         sampling: Sampling = None,
         request_id: str | None = None,
         include_particles: bool | None = None,
+        exclude_item_ids: Sequence[str] | None = None,
+        only_item_ids: Sequence[str] | None = None,
         tenant: str | None = None,
         timeout_s: float | None = None,
     ) -> SampleResult:
@@ -211,6 +213,9 @@ class Client:
             sampling: what of the session's sampling to replace, e.g. {"beta": 4.0, "seed": 1}.
             request_id: drawn when None; the same id again gives the same slate, also after a lost connection.
             include_particles: whether the whole population comes along; when None, only without a session.
+            exclude_item_ids: items of the catalogue that the slate does not show; at most 10,000.
+            only_item_ids: the only ones that it may show; at most 10,000. Where fewer are left than k, it is
+                shorter, or empty.
             tenant: without a session, whose share the run counts against.
 
         Raises:
@@ -227,6 +232,8 @@ class Client:
             include_particles=include_particles,
             progress_every=0,
             preview_particles=0,
+            exclude_item_ids=exclude_item_ids,
+            only_item_ids=only_item_ids,
             tenant=tenant,
         )
         return self._retried(lambda left_s: collect(self._events(request, left_s)), timeout_s)
@@ -242,6 +249,8 @@ class Client:
         include_particles: bool | None = None,
         progress_every: int = 10,
         preview_particles: int = 0,
+        exclude_item_ids: Sequence[str] | None = None,
+        only_item_ids: Sequence[str] | None = None,
         tenant: str | None = None,
         timeout_s: float | None = None,
     ) -> Iterator[RunEvent]:
@@ -265,6 +274,8 @@ class Client:
             include_particles=include_particles,
             progress_every=progress_every,
             preview_particles=preview_particles,
+            exclude_item_ids=exclude_item_ids,
+            only_item_ids=only_item_ids,
             tenant=tenant,
         )
         return self._stream(request, timeout_s)

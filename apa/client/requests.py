@@ -98,6 +98,8 @@ def sample(
     include_particles: bool | None,
     progress_every: int,
     preview_particles: int,
+    exclude_item_ids: Sequence[str] | None,
+    only_item_ids: Sequence[str] | None,
     tenant: str | None,
 ) -> sampler_pb2.SampleRequest:
     """Raises InvalidArgument unless one of session and prior is given, and for what no message can carry."""
@@ -122,8 +124,22 @@ def sample(
         include_particles=flag(include_particles, field="include_particles"),
         progress_every=whole_number(progress_every, field="progress_every", least=0),
         preview_particles=whole_number(preview_particles, field="preview_particles", least=0),
+        exclude_item_ids=some_texts(exclude_item_ids or (), field="exclude_item_ids"),
+        only_item_ids=_only(only_item_ids),
         tenant=text(tenant, field="tenant"),
     )
+
+
+def _only(item_ids: Sequence[str] | None) -> list[str]:
+    """A message cannot tell an empty set from none, which would let everything through."""
+    if item_ids is not None and not len(item_ids):
+        raise InvalidArgument(
+            "of no candidates nothing can be shown",
+            field="only_item_ids",
+            expected="items, or None for all",
+            found="none",
+        )
+    return some_texts(item_ids or (), field="only_item_ids")
 
 
 def score(session_id: str, item_ids: Sequence[str] | None, x: ArrayLike | None) -> sampler_pb2.ScoreRequest:

@@ -8,7 +8,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class SampleRequest(_message.Message):
-    __slots__ = ("request_id", "session_id", "prior", "num_particles", "sampling", "include_particles", "progress_every", "tenant", "preview_particles")
+    __slots__ = ("request_id", "session_id", "prior", "num_particles", "sampling", "include_particles", "progress_every", "tenant", "preview_particles", "exclude_item_ids", "only_item_ids")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     PRIOR_FIELD_NUMBER: _ClassVar[int]
@@ -18,6 +18,8 @@ class SampleRequest(_message.Message):
     PROGRESS_EVERY_FIELD_NUMBER: _ClassVar[int]
     TENANT_FIELD_NUMBER: _ClassVar[int]
     PREVIEW_PARTICLES_FIELD_NUMBER: _ClassVar[int]
+    EXCLUDE_ITEM_IDS_FIELD_NUMBER: _ClassVar[int]
+    ONLY_ITEM_IDS_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     session_id: str
     prior: str
@@ -27,7 +29,9 @@ class SampleRequest(_message.Message):
     progress_every: int
     tenant: str
     preview_particles: int
-    def __init__(self, request_id: _Optional[str] = ..., session_id: _Optional[str] = ..., prior: _Optional[str] = ..., num_particles: _Optional[int] = ..., sampling: _Optional[_Union[_common_pb2.SamplingOptions, _Mapping]] = ..., include_particles: _Optional[bool] = ..., progress_every: _Optional[int] = ..., tenant: _Optional[str] = ..., preview_particles: _Optional[int] = ...) -> None: ...
+    exclude_item_ids: _containers.RepeatedScalarFieldContainer[str]
+    only_item_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, request_id: _Optional[str] = ..., session_id: _Optional[str] = ..., prior: _Optional[str] = ..., num_particles: _Optional[int] = ..., sampling: _Optional[_Union[_common_pb2.SamplingOptions, _Mapping]] = ..., include_particles: _Optional[bool] = ..., progress_every: _Optional[int] = ..., tenant: _Optional[str] = ..., preview_particles: _Optional[int] = ..., exclude_item_ids: _Optional[_Iterable[str]] = ..., only_item_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SampleResponse(_message.Message):
     __slots__ = ("sequence", "started", "progress", "chunk", "slate", "finished")

@@ -477,3 +477,27 @@ def test_an_item_that_no_message_can_carry_is_refused_by_its_field(
     with pytest.raises(errors.InvalidArgument) as refused:
         apa.upsert_items("toy", [entry])
     assert refused.value.field == field
+
+
+def test_masks_are_sent_by_both_clients_and_an_empty_candidate_set_is_not(
+    apa: Client, address: str, fakes: Fakes
+) -> None:
+    session_id = apa.create_session("toy", 80).session_id
+    masks: dict[str, Any] = {"exclude_item_ids": ["a", "b"], "only_item_ids": ["c"]}
+
+    async def asynchronously() -> None:
+        async with AsyncClient(sampler=address, feedback=address) as client:
+            await client.sample(session_id, **masks)
+            _ = [event async for event in client.sample_stream(session_id, **masks)]
+
+    fakes.seen.clear()
+    apa.sample(session_id, **masks)
+    list(apa.sample_stream(session_id, **masks))
+    asyncio.run(asynchronously())
+    asked = [(list(one.exclude_item_ids), list(one.only_item_ids)) for one in fakes.seen]
+    assert asked == [(["a", "b"], ["c"])] * 4
+    empty: list[str] = []
+    for wrong in ({"only_item_ids": empty}, {"only_item_ids": "abc"}):
+        with pytest.raises(errors.InvalidArgument) as refused:
+            apa.sample(session_id, **wrong)
+        assert refused.value.field == "only_item_ids"

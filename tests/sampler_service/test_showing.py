@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -11,19 +12,21 @@ import torch
 from apa.priors.catalogue import Catalogue, Item
 from apa.surrogates.base import Prediction
 from sampler_service.calls import Job
+from sampler_service.masks import Masks
 from sampler_service.population import Population
 from sampler_service.selection import Round
 from sampler_service.showing import NEARBY, SHORT_LIST, Pool, pool_of, short_list
 
 
 class FakeJob:
-    """The two things of a job that the pool depends on."""
+    """What of a job the pool depends on."""
 
     def __init__(self, num_items: int, num_shown: int) -> None:
         vectors = np.arange(num_items, dtype=np.float32)[:, None]
         items = [Item(f"i{i}", f"Item {i}", {}) for i in range(num_items)]
         self.catalogue = Catalogue(items, vectors)
         self.num_shown = num_shown
+        self.call = SimpleNamespace(masks=Masks())
 
 
 def a_population(*positions: float) -> Population:

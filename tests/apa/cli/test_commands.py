@@ -639,3 +639,11 @@ def test_files_that_hold_no_items_are_refused_by_name(
     files = [str(tmp_path / name) for name in ("items.csv", "vectors.npy")]
     code, _, err = apa("catalogue", "upsert", "toy", *files, "--sampler", "127.0.0.1:1")
     assert (code, named in err) == (1, True)
+
+
+@pytest.mark.usefixtures("address")
+def test_a_slate_is_asked_for_without_some_items_or_of_some_only(apa: Shell, fakes: Fakes) -> None:
+    session = created(apa)
+    apa("sample", session, "--exclude", "Q1", "--exclude", "Q2", "--only", "Q3")
+    asked = next(one for one in reversed(fakes.seen) if isinstance(one, sampler_pb2.SampleRequest))
+    assert (list(asked.exclude_item_ids), list(asked.only_item_ids)) == (["Q1", "Q2"], ["Q3"])
