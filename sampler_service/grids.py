@@ -105,16 +105,25 @@ def start_time(schedule: VPSchedule, wanted: float) -> float:
 
 
 def steps(
-    schedule: VPSchedule, config: SamplingConfig, posterior_variance: PosteriorVariance | None = None
+    schedule: VPSchedule,
+    config: SamplingConfig,
+    posterior_variance: PosteriorVariance | None = None,
+    start_share: float = 0.0,
 ) -> tuple[Step, ...]:
     """The steps of a run; over the active interval beta goes from 0 to config.beta, as its schedule says.
+
+    Args:
+        start_share: of beta, where the run starts; then the active interval starts there too.
 
     Raises:
         InvalidArgument: the grid is empty, or no step of it lies in the active interval.
     """
     t = times(schedule, config.grid, config.t_start, config.t_end, config.num_steps)
     first, last = _active(t, config.active_interval)
-    beta = config.beta * _share_of_beta(config.beta_schedule, t, first, last)
+    if start_share > 0.0:
+        first = 0
+    share = _share_of_beta(config.beta_schedule, t, first, last)
+    beta = config.beta * (start_share + (1.0 - start_share) * share)
     sigma2, drift_rate = schedule.sigma(t) ** 2, schedule.drift_rate(t)
     dt = t[:-1] - t[1:]
     # The trapezoid is exact for a noise rate linear in t: the law of the step, not only its left end.

@@ -18,7 +18,7 @@ class Population:
         log_z: estimate of log E_q[exp(beta r)]; None where the corrector has none.
         kl_to_prior: estimate of KL(p_0 || q_0) = E_p[beta r] - log_z; None where log_z is.
         ess_history: effective sample size after each step, before any resampling; num_steps numbers.
-        ancestors: (N,), row of the initial population from which each particle descends.
+        ancestors: (N,), row of the initial population, or of the stored draws, from which each descends.
         num_resamplings: how often the run resampled.
         unique_ancestors: how many initial particles have descendants.
         clip_events: values that a clip changed; 0 for every corrector but `clipped`.

@@ -18,6 +18,7 @@ from sampler_service.integrators import INTEGRATORS
 from sampler_service.population import Population
 from sampler_service.potential import Potential, check_prior
 from sampler_service.resampling import SCHEMES
+from sampler_service.start import Start
 from sampler_service.tempering import check_tempering
 
 
@@ -28,6 +29,7 @@ class Plan:
     Attributes:
         potential: None for the prior itself.
         steps: the scalars of each step.
+        start: the items that the run begins at; None for pure noise.
     """
 
     prior: Prior
@@ -36,6 +38,7 @@ class Plan:
     num_particles: int
     corrector: Corrector
     steps: tuple[grids.Step, ...]
+    start: Start | None = None
 
 
 def plan_run(
@@ -44,12 +47,13 @@ def plan_run(
     config: SamplingConfig,
     num_particles: int,
     corrector: Corrector | None = None,
+    start: Start | None = None,
 ) -> Plan:
     """Checks and prepares a run; `corrector` replaces the one that the config names.
 
     Raises:
-        InvalidArgument: corrector and integrator or active interval do not go together, the grid is empty, or
-            the potential was tempered for another config.
+        InvalidArgument: corrector and integrator, active interval or start do not go together, the grid is
+            empty, or the potential was tempered for another config.
         FailedPrecondition: the surrogate was fitted on the features of another prior, or the integrator needs
             a posterior variance that the prior does not have.
     """
@@ -65,13 +69,18 @@ def plan_run(
             expected="none, or corrector 'fkc', 'twisted' or 'guidance'",
             found=str(config.active_interval),
         )
+    if start is not None:
+        start.check(num_particles, prior.data_shape, exact=chosen.exact)
     return Plan(
         prior=prior,
         potential=potential if chosen.steers else None,
         config=config,
         num_particles=num_particles,
         corrector=chosen,
-        steps=grids.steps(prior.schedule, config, _posterior_variance(prior, config)),
+        steps=grids.steps(
+            prior.schedule, config, _posterior_variance(prior, config), 0.0 if start is None else start.share
+        ),
+        start=start,
     )
 
 
@@ -156,6 +165,11 @@ class Run:
         return Part(x, self.t, potential, timed and corrector.needs_time_derivative, gradient)
 
     @property
+    def _begins_tilted(self) -> bool:
+        """Whether this is the start, at items that were chosen by their reward."""
+        return self.step == 0 and self.plan.start is not None
+
+    @property
     def _departs(self) -> bool:
         """Whether the next step is steered."""
         return not self.at_end and self.plan.steps[self.step].steered
@@ -183,6 +197,8 @@ class Run:
         corrector = self.plan.corrector
         if self._departs or self._arrives or self._closes:
             self.last_reward = at.reward
+        if self._begins_tilted:
+            self.log_weights = self.log_weights + self.plan.steps[0].beta * at.reward
         if self._arrives:
             self.log_weights = corrector.arrive(self.plan.steps[self.step - 1], at, self.log_weights)
             self.left_reward = None if self._departs else at.reward
@@ -208,7 +224,8 @@ class Run:
     def resampling_due(self, ess: float) -> bool:
         """Never on arrival: weights at the end are the caller's to use."""
         threshold = self.plan.config.ess_threshold * len(self.log_weights)
-        return self.plan.corrector.exact and self.step > 0 and not self.at_end and ess < threshold
+        weighted = self.step > 0 or self._begins_tilted
+        return self.plan.corrector.exact and weighted and not self.at_end and ess < threshold
 
     def resample(self, at: Evaluation, log_mean_weight: float) -> Evaluation:
         """Every per-particle quantity is re-indexed by the same ancestors; log Z gains log mean exp(w)."""
@@ -258,18 +275,25 @@ class Run:
 
 
 def start_run(plan: Plan, device: torch.device, seed: int) -> Run:
-    """A run at t_start: pure noise, equal weights (beta is 0 there)."""
+    """A run at t_start: pure noise and equal weights (beta is 0 there), or stored draws, noised."""
     generator = torch.Generator(device).manual_seed(seed)
-    n = plan.num_particles
-    noise = standard_normal((n, *plan.prior.data_shape), generator, device)
+    n, first, start = plan.num_particles, plan.steps[0], plan.start
+    noise = first.s * standard_normal((n, *plan.prior.data_shape), generator, device)
+    if start is None:
+        x, ancestors = noise, torch.arange(n, device=device)
+        log_weights = torch.zeros(n, dtype=torch.float64, device=device)
+    else:
+        x, ancestors = first.a * start.x_0.to(noise) + noise, start.rows.to(device)
+        log_weights = -start.tilt.to(device)
     return Run(
         plan=plan,
         generator=generator,
         seed=seed,
-        x=plan.steps[0].s * noise,
-        log_weights=torch.zeros(n, dtype=torch.float64, device=device),
-        ancestors=torch.arange(n, device=device),
+        x=x,
+        log_weights=log_weights,
+        ancestors=ancestors,
         clip_events=torch.zeros((), dtype=torch.int64, device=device),
+        log_z=0.0 if start is None else start.log_z,
     )
 
 

@@ -15,6 +15,7 @@ from sampler_service.population import Population
 from sampler_service.potential import Potential, Reward, as_potential
 from sampler_service.run import plan_run, start_run
 from sampler_service.scheduler_batches import batch_elements, rows_of
+from sampler_service.start import Start
 
 
 def sample(
@@ -24,6 +25,7 @@ def sample(
     *,
     num_particles: int,
     generator: torch.Generator | None = None,
+    start: Start | None = None,
 ) -> Population:
     """Draws from the prior tilted by exp(beta r); a large population is evaluated in batches of bounded size.
 
@@ -32,6 +34,7 @@ def sample(
             potential; None for the prior itself. See `as_potential` for where a plain callable is read.
         num_particles: N.
         generator: draws the run's seed where the config names none; its device is where the run computes.
+        start: the items to begin at; pure noise when None.
 
     Raises:
         InvalidArgument: the config does not fit together, or the reward is not differentiable, raises, or has
@@ -43,7 +46,7 @@ def sample(
             "a run needs particles", field="num_particles", expected="at least 1", found=str(num_particles)
         )
     config = config or SamplingConfig()
-    plan = plan_run(prior, as_potential(reward, config.corrector), config, num_particles)
+    plan = plan_run(prior, as_potential(reward, config.corrector), config, num_particles, start=start)
     device = torch.device("cpu") if generator is None else generator.device
     run = start_run(plan, device, config.seed if config.seed is not None else draw_seed(generator))
     rows = rows_of(math.prod(prior.data_shape), batch_elements(device.type))
