@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from apa.errors import InvalidArgument
-from sampler_service.resampling.inverse_cdf import inverse_cdf, uniform
+from sampler_service.resampling import systematic
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,7 @@ def start_from(
     reward = reward.double()
     share = largest_share(reward * beta, num_particles)
     tilt = share * beta * reward
-    weights = torch.softmax(tilt, dim=0)
-    ranks = torch.arange(num_particles, dtype=torch.float64, device=weights.device)
-    rows = inverse_cdf(weights, (ranks + uniform(1, weights, generator)) / num_particles)
+    rows = systematic(torch.softmax(tilt, dim=0), generator, num_particles)
     log_z = float(torch.logsumexp(tilt, dim=0)) - math.log(len(tilt))
     return Start(x_0[rows], rows, tilt[rows], log_z, share)
 

@@ -1,0 +1,10 @@
+"""Three ways to the same target, from the cheapest: rank stored draws, start from them, steer from noise."""
+
+from __future__ import annotations
+
+from sampler_service.routes.choosing import RouteChoice, choose
+from sampler_service.routes.outlook import Outlook, look
+from sampler_service.routes.stored_pool import StoredPool, draw_pool
+from sampler_service.routes.taking import Taken, take
+
+__all__ = ["Outlook", "RouteChoice", "StoredPool", "Taken", "choose", "draw_pool", "look", "take"]
