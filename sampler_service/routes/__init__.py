@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from sampler_service.routes.certificate import Certificate, certify
 from sampler_service.routes.choosing import RouteChoice, choose
 from sampler_service.routes.outlook import Outlook, look
 from sampler_service.routes.stored_pool import StoredPool, draw_pool
 from sampler_service.routes.taking import Taken, take
 
-__all__ = ["Outlook", "RouteChoice", "StoredPool", "Taken", "choose", "draw_pool", "look", "take"]
+__all__ = [
+    "Certificate",
+    "Outlook",
+    "RouteChoice",
+    "StoredPool",
+    "Taken",
+    "certify",
+    "choose",
+    "draw_pool",
+    "look",
+    "take",
+]
