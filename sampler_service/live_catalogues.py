@@ -21,6 +21,8 @@ _log = logging.getLogger(__name__)
 LOOK_EVERY_S = 0.25
 PAGE = 256
 """Items that are read at once: between two pages others have the interpreter to themselves."""
+PAGES_AT_ONCE = 20
+"""Whose items are put into a catalogue in one go, for the same reason."""
 REST = 4.0
 """How many times as long as it worked the watching thread rests."""
 
@@ -54,6 +56,7 @@ class LiveCatalogues:
         self._followed: dict[str, _Followed] = {}
         # Held by whoever reads changes: two would read the same.
         self._reading = threading.Lock()
+        self._said: dict[str, str] = {}
         self._woken = threading.Event()
         self._closed = threading.Event()
 
@@ -106,8 +109,9 @@ class LiveCatalogues:
                 with self._reading:
                     # Whoever asks for one that was never read waits for it.
                     self._read(name, folder, head, 0.0 if followed is None else rest)
+                self._said.pop(name, None)
             except ApaError as error:
-                _log.error("the catalogue of prior %s is served as it was: %s", name, error)
+                self._say(name, f"the catalogue of prior {name} is served as it was: {error}")
 
     def wake(self) -> None:
         """Has the watching thread look now: something has changed."""
@@ -126,14 +130,21 @@ class LiveCatalogues:
             began_s = time.monotonic()
             try:
                 self.refresh(REST)
+                self._said.pop("", None)
             except ApaError as error:
-                _log.warning("the catalogues cannot be followed just now: %s", error)
+                self._say("", f"the catalogues cannot be followed just now: {error}")
             except Exception:
                 _log.exception("the catalogues could not be followed")
             # Many changes in a row become few catalogues.
             self._closed.wait(min(1.0, time.monotonic() - began_s))
             self._woken.wait(every_s)
             self._woken.clear()
+
+    def _say(self, what: str, message: str) -> None:
+        """Once, not at every look."""
+        if self._said.get(what) != message:
+            _log.error(message)
+            self._said[what] = message
 
     def _read(self, name: str, folder: Catalogue, head: Head, rest: float) -> _Followed:
         """Makes and keeps the catalogue at `head`, from the last one where that can be gone on from."""
@@ -147,12 +158,12 @@ class LiveCatalogues:
             page = self._store.page(name, revision, head.revision, PAGE)
             parts.append(unpacked(page.item_ids, page.records, catalogue.num_dims))
             revision = page.end
+            if len(parts) == PAGES_AT_ONCE or revision == head.revision:
+                catalogue, parts = catalogue.changed(_change(parts)), []
             if rest:
                 self._closed.wait(rest * (time.monotonic() - began_s))
-        if parts:
-            catalogue = catalogue.changed(_change(parts))
-            # Made here, once: not by the first run that needs it.
-            _ = catalogue.shelf
+        # Made here, once: not by the first run that needs it.
+        _ = catalogue.shelf
         followed = _Followed(folder, head.epoch, head.revision, catalogue)
         # Replaced, not changed: others read without a lock.
         self._followed = self._followed | {name: followed}
