@@ -67,6 +67,7 @@ class AsyncClient:
             self._channels[1]
         )
         self._timeout_s = timeout_s
+        self._max_message_bytes = max_message_bytes
         self._retries = Retries(retry_for_s)
 
     async def __aenter__(self) -> Self:
@@ -273,7 +274,7 @@ class AsyncClient:
     ) -> CatalogueChange:
         """See `Client.upsert_items`."""
         change = CatalogueChange(0, 0)
-        for request in requests.upsert_items(prior, items):
+        for request in requests.upsert_items(prior, items, self._max_message_bytes):
             change += change_from_pb(await self._call(self._sampler.UpsertItems, request, timeout_s))
         return change
 

@@ -78,6 +78,7 @@ class Client:
             self._channels[1]
         )
         self._timeout_s = timeout_s
+        self._max_message_bytes = max_message_bytes
         self._retries = Retries(retry_for_s)
 
     def __enter__(self) -> Self:
@@ -373,8 +374,9 @@ class Client:
     ) -> CatalogueChange:
         """Adds items to a catalogue, or replaces those of the same id.
 
-        Every sampler shows them within about a second. In requests of up to 1,000 items, each
-        kept whole or not at all: where one is refused, those before it are kept. Harmless when repeated.
+        Every sampler shows them within about a second. They are sent in requests of up to 1,000, fewer where
+        a message does not hold so many, each kept whole or not at all: where one is refused, those before it
+        are kept. Harmless when repeated.
 
         Args:
             prior: whose catalogue; the prior itself stays as it is.
@@ -385,7 +387,7 @@ class Client:
             InvalidArgument: it has no catalogue, or an item is not valid; the error names the field.
         """
         change = CatalogueChange(0, 0)
-        for request in requests.upsert_items(prior, items):
+        for request in requests.upsert_items(prior, items, self._max_message_bytes):
             change += change_from_pb(self._call(self._sampler.UpsertItems, request, timeout_s))
         return change
 

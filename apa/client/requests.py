@@ -158,8 +158,10 @@ def score(session_id: str, item_ids: Sequence[str] | None, x: ArrayLike | None) 
     )
 
 
-def upsert_items(prior: str, items: Sequence[CatalogueEntry]) -> Iterator[sampler_pb2.UpsertItemsRequest]:
-    """As few requests as hold them; raises InvalidArgument for what no message can carry."""
+def upsert_items(
+    prior: str, items: Sequence[CatalogueEntry], max_message_bytes: int
+) -> Iterator[sampler_pb2.UpsertItemsRequest]:
+    """Requests that hold them; raises InvalidArgument for what no message can carry."""
     some_text(prior, field="prior")
     for place, item in enumerate(items):
         some_text(item.item_id, field=f"items.{place}.item_id")
@@ -173,7 +175,20 @@ def upsert_items(prior: str, items: Sequence[CatalogueEntry]) -> Iterator[sample
                     found=f"{name!r}: {value!r}"[:120],
                 )
     for part in _parts(items):
-        yield entries_to_pb(prior, part)
+        yield from _fitting(prior, part, max_message_bytes)
+
+
+def _fitting(
+    prior: str, items: Sequence[CatalogueEntry], max_message_bytes: int
+) -> Iterator[sampler_pb2.UpsertItemsRequest]:
+    """One request, or as many as the channel's limit makes of it."""
+    request = entries_to_pb(prior, items)
+    if len(items) < 2 or request.ByteSize() <= max_message_bytes:
+        yield request
+        return
+    half = len(items) // 2
+    for part in (items[:half], items[half:]):
+        yield from _fitting(prior, part, max_message_bytes)
 
 
 def delete_items(prior: str, item_ids: Sequence[str]) -> Iterator[sampler_pb2.DeleteItemsRequest]:

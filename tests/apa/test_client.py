@@ -501,3 +501,13 @@ def test_masks_are_sent_by_both_clients_and_an_empty_candidate_set_is_not(
         with pytest.raises(errors.InvalidArgument) as refused:
             apa.sample(session_id, **wrong)
         assert refused.value.field == "only_item_ids"
+
+
+def test_items_that_one_message_does_not_hold_are_sent_in_several(address: str, fakes: Fakes) -> None:
+    entries = [CatalogueEntry(f"i{n}", "x" * 500, [1.0] * 100) for n in range(300)]
+    with Client(sampler=address, feedback=address, max_message_bytes=64 * 1024) as small:
+        small.upsert_items("toy", entries)
+    sent = [item.item_id for request in fakes.seen for item in request.items]
+    assert sent == [entry.item_id for entry in entries]
+    assert len(fakes.seen) > 2
+    assert max(request.ByteSize() for request in fakes.seen) <= 64 * 1024
