@@ -1,4 +1,4 @@
-"""python -m benchmarks engine|exactness|refit|cohort|catalogue [--json FILE] [--quick] [--threads N]
+"""python -m benchmarks engine|exactness|refit|cohort|catalogue|routes [--json FILE] [--quick] [--threads N]
 
 exactness alone: [--only closed|learned] [--draws M] [--cache DIR]
 `python -m benchmarks alignment --help` says what that one takes.
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.report import Scale
 
-NAMES = ("engine", "exactness", "refit", "cohort", "catalogue")
+NAMES = ("engine", "exactness", "refit", "cohort", "catalogue", "routes")
 
 
 def main() -> None:

@@ -42,6 +42,7 @@ def take(
     num_particles: int,
     route: RouteName | None = None,
     generator: torch.Generator | None = None,
+    outlook: Outlook | None = None,
 ) -> Taken:
     """N particles of the prior tilted by exp(beta r), by the cheapest adequate route or the one named.
 
@@ -50,6 +51,7 @@ def take(
         config: of a run, with a corrector whose weights are exact.
         route: obeyed whether it is adequate or not; chosen when None.
         generator: draws the seed where the config names none; its device is where the run computes.
+        outlook: of these draws at this beta, for who has it already, as from stored features.
 
     Raises:
         FailedPrecondition: the stored draws are another prior's.
@@ -61,7 +63,8 @@ def take(
         raise InvalidArgument("nothing to steer by", field="reward", expected="a reward", found="None")
     seed = config.seed if config.seed is not None else draw_seed(generator)
     seeded = config.model_copy(update={"seed": seed})
-    outlook = look(prior, pool, potential, config.beta, config.t_end)
+    pool.check(prior)
+    outlook = outlook or look(prior, pool, potential, config.beta, config.t_end)
     choice = choose(outlook, num_particles) if route is None else RouteChoice(route, "named by the caller")
     if choice.name == "rank":
         population = rank(pool, outlook, num_particles, seed)

@@ -1,0 +1,99 @@
+"""`python -m benchmarks routes`: the map, and what the choice of a route has to reach."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks.report import Row, Scale, begin, end, row, table, write
+from benchmarks.routes.cases import places
+from benchmarks.routes.measure import ROUTES, Cell, measure
+
+DIMENSIONS = (2, 16, 64)
+RARITIES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
+STORED = (1024, 4096, 16384)
+HEADER = (
+    f"{'D':>3} {'rarity':>7} {'stored':>6}  "
+    + "  ".join(f"{route + ' gain, ms':>18}" for route in ROUTES)
+    + "  ancestral  chosen"
+)
+
+
+def run(scale: Scale, path: Path | None) -> None:
+    """Prints the map as it grows, and writes it as JSON if asked."""
+    circumstances = begin(scale)
+    grid = places((2, 16), (1e-1, 1e-3), (4096,)) if scale.quick else places(DIMENSIONS, RARITIES, STORED)
+    print(HEADER, flush=True)
+    cells = []
+    for place in grid:
+        cells.append(measure(place, scale.pick(40, 8)))
+        print(line(cells[-1]), flush=True)
+    end(circumstances)
+    rows = targets(cells)
+    print(table(rows))
+    found = [_as_json(cell) for cell in cells]
+    write(
+        path,
+        circumstances | {"cells": found, "rows": [asdict(one) | {"reached": one.reached} for one in rows]},
+    )
+
+
+def line(cell: Cell) -> str:
+    """One place."""
+    each = "  ".join(f"{cell.gains[route]:10.2f} {1e3 * cell.seconds[route]:7.1f}" for route in ROUTES)
+    chosen = ", ".join(f"{route} {count}" for route, count in sorted(cell.chosen.items()))
+    place, ancestral = cell.place, f"{cell.ancestral_gain:9.2f}"
+    return f"{place.dimensions:3} {place.rarity:7.0e} {place.num_stored:6}  {each}  {ancestral}  {chosen}"
+
+
+def targets(cells: Sequence[Cell]) -> list[Row]:
+    """Over all places."""
+    return [
+        row("time of the route chosen over the cheapest adequate", [c.times_the_cheapest for c in cells]),
+        Row(
+            "the same, worst place",
+            max(c.times_the_cheapest for c in cells),
+            *_ends([c.times_the_cheapest for c in cells]),
+            len(cells),
+            1.5,
+            "most",
+        ),
+        Row(
+            "gain of the route chosen over the best in hindsight, worst place",
+            min(c.share_of_best for c in cells),
+            *_ends([c.share_of_best for c in cells]),
+            len(cells),
+            0.97,
+        ),
+        Row(
+            "intervals of log Z that hold it, all places",
+            sum(c.covered for c in cells) / len(cells),
+            *_ends([c.covered for c in cells]),
+            len(cells),
+            0.93,
+            note=f"{sum(c.bounded for c in cells) / len(cells):.2f} have an upper end",
+        ),
+    ]
+
+
+def _ends(values: Sequence[float]) -> tuple[float, float]:
+    return min(values), max(values)
+
+
+def _as_json(cell: Cell) -> dict[str, object]:
+    place = cell.place
+    return {
+        "dimensions": place.dimensions,
+        "rarity": place.rarity,
+        "num_stored": place.num_stored,
+        "beta": place.beta,
+        "num_seeds": cell.num_seeds,
+        "gains": cell.gains,
+        "seconds": cell.seconds,
+        "chosen": cell.chosen,
+        "ancestral_gain": cell.ancestral_gain,
+        "covered": cell.covered,
+        "bounded": cell.bounded,
+        "cheapest_adequate": cell.cheapest_adequate,
+    }
