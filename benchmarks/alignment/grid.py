@@ -25,7 +25,7 @@ FEWER = ("algorithm 1 without -f", "fine-tuning")
 LONG = "fashion-binary"
 """Its sessions take three times as long: there only JUDGED has all pairs, the other rarities and flips are
 one of each by PAIRS_OF_LONG, and ablations are left to `fashion`."""
-JUDGED = (OURS, ALGORITHM_1, "prior only")
+JUDGED = (OURS, ALGORITHM_1, "prior only", "guidance only")
 PAIRS_OF_LONG = 4
 SLOW_ABLATIONS = ("ours, 30 steps", "ours, N = 128")
 """Of the whole grid only."""
