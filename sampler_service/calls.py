@@ -143,7 +143,24 @@ def resolve_config(
             expected=f"1 to {settings.max_steps}",
             found=str(config.num_steps),
         )
+    _check_route(config)
     return config if config.seed is not None else config.model_copy(update={"seed": secrets.randbits(63)})
+
+
+def route_named_by(call: SampleCall, session: Session | None) -> str:
+    """Whose choice the run's route is, in words."""
+    if call.sampling.route is not None:
+        return "named by the caller"
+    if session is not None and session.config.sampling.route is not None:
+        return "named by the session"
+    return "the service's default"
+
+
+def _check_route(config: SamplingConfig) -> None:
+    if config.route not in ("auto", "steer"):
+        raise InvalidArgument(
+            "this release steers only", field="sampling.route", expected="steer", found=config.route
+        )
 
 
 def _with_fitting_integrator(

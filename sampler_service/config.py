@@ -56,6 +56,8 @@ class SamplerSettings(ServerSettings):
     t_start: float = Field(default=0.8, gt=0.0, le=1.0)
     """Where runs begin, or later, at up to 1, where their prior would keep over 4% of an item's size there;
     measured in docs/decisions/0004."""
+    route: Literal["auto", "steer"] = "steer"
+    """Of runs that name none: steer from noise, or the cheapest route that is adequate."""
 
     gumbel_temperature: float = Field(default=TEMPERATURE, ge=0.01, le=100.0)
     """Of the policy gumbel_top_k, in standard deviations of the candidates' scores: higher explores more."""
@@ -78,4 +80,5 @@ class SamplerSettings(ServerSettings):
             integrator=self.integrator,
             grid=self.grid,
             t_start=self.t_start,
+            route=self.route,
         )

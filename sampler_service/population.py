@@ -23,6 +23,7 @@ class Population:
         unique_ancestors: how many initial particles have descendants.
         clip_events: values that a clip changed; 0 for every corrector but `clipped`.
         seed: of the run; the same seed and config give the same population.
+        denoiser_evaluations: particles times denoiser calls that it took.
     """
 
     x: Tensor
@@ -35,6 +36,7 @@ class Population:
     unique_ancestors: int
     clip_events: int
     seed: int
+    denoiser_evaluations: int = 0
 
     @property
     def weights(self) -> Tensor:

@@ -116,6 +116,7 @@ class Run:
         last_reward: (N,), r where it was last read.
         left_reward: (N,), r where the particles left the active interval; None while they are in it.
         evaluated: of the first rows at the time of `step`, until all rows are there.
+        denoiser_evaluations: rows that were evaluated so far, over all steps.
     """
 
     plan: Plan
@@ -132,6 +133,7 @@ class Run:
     last_reward: Tensor | None = None
     left_reward: Tensor | None = None
     evaluated: list[Evaluation] = field(default_factory=list)
+    denoiser_evaluations: int = 0
 
     @property
     def at_end(self) -> bool:
@@ -187,6 +189,7 @@ class Run:
     def collect(self, evaluation: Evaluation) -> Evaluation | None:
         """The evaluation of all rows, once the last of them are here."""
         self.evaluated.append(evaluation)
+        self.denoiser_evaluations += len(evaluation.x_t)
         if self._rows_done < len(self.x):
             return None
         slices, self.evaluated = self.evaluated, []
@@ -265,6 +268,7 @@ class Run:
             unique_ancestors=len(torch.unique(self.ancestors)),
             clip_events=int(self.clip_events),
             seed=self.seed,
+            denoiser_evaluations=self.denoiser_evaluations,
         )
 
     def _mean_beta_reward(self) -> float:

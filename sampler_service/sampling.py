@@ -38,7 +38,7 @@ def sample(
 
     Raises:
         InvalidArgument: the config does not fit together, or the reward is not differentiable, raises, or has
-            the wrong shape.
+            the wrong shape. Or the config names a route: `sampler_service.routes.take` takes those.
         NumericalError: a particle, a reward or a weight became non-finite; names the step.
     """
     if num_particles < 1:
@@ -46,6 +46,13 @@ def sample(
             "a run needs particles", field="num_particles", expected="at least 1", found=str(num_particles)
         )
     config = config or SamplingConfig()
+    if config.route != "steer":
+        raise InvalidArgument(
+            "a run in-process has no stored draws",
+            field="sampling.route",
+            expected="steer",
+            found=config.route,
+        )
     plan = plan_run(prior, as_potential(reward, config.corrector), config, num_particles, start=start)
     device = torch.device("cpu") if generator is None else generator.device
     run = start_run(plan, device, config.seed if config.seed is not None else draw_seed(generator))

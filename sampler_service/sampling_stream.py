@@ -18,7 +18,7 @@ from apa.records.sampling import SamplingOverrides
 from apa.records.shown import ShownSlate
 from apa.wire.tensors import chunks
 from sampler_service import service_loop
-from sampler_service.calls import Job, SampleCall
+from sampler_service.calls import Job, SampleCall, route_named_by
 from sampler_service.engine import Progress as EngineProgress
 from sampler_service.measuring import Measuring
 from sampler_service.population import Population
@@ -211,6 +211,8 @@ def _started(handle: RunHandle, job: Job) -> Started:
         surrogate_version=job.surrogate_version,
         sampling=SamplingOverrides.model_validate(given),
         num_particles=job.num_particles,
+        route="steer",
+        route_reason=route_named_by(job.call, job.session),
     )
 
 
@@ -233,4 +235,5 @@ def _finished(finished: service_loop.Finished) -> Finished:
         clip_events=population.clip_events,
         queue_seconds=finished.queue_s,
         run_seconds=finished.run_s,
+        denoiser_evaluations=population.denoiser_evaluations,
     )

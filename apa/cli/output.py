@@ -78,6 +78,8 @@ def sample_json(
         "surrogate_version": started.surrogate_version,
         "replayed": started.replayed,
         "num_particles": started.num_particles,
+        "route": started.route,
+        "route_reason": started.route_reason,
         "sampling": started.sampling.model_dump(exclude_none=True),
         "log_z": finished.log_z,
         "kl_to_prior": finished.kl_to_prior,
@@ -86,6 +88,7 @@ def sample_json(
         "clip_events": finished.clip_events,
         "queue_seconds": finished.queue_seconds,
         "run_seconds": finished.run_seconds,
+        "denoiser_evaluations": finished.denoiser_evaluations,
         "slate": None if result.shown is None else _slate_json(result.shown, explained),
         "particles": None if items is None else [{"item": _catalogue_json(item)} for item in items],
     }

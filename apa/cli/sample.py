@@ -29,7 +29,7 @@ from apa.client import (
     explain,
 )
 from apa.errors import ApaError
-from apa.records.sampling import CorrectorName, SamplingConfig
+from apa.records.sampling import CorrectorName, RouteOption, SamplingConfig
 from apa.records.session import SessionConfig
 
 
@@ -62,6 +62,13 @@ def sample(
     ] = None,
     corrector: Annotated[
         CorrectorName | None, typer.Option(help=f"How to steer. {of_session_or_sampler('corrector')}")
+    ] = None,
+    route: Annotated[
+        RouteOption | None,
+        typer.Option(
+            help="Rank stored draws of the prior, begin at them (pool_start), steer from noise, or take the "
+            f"cheapest of these that is adequate (auto). {of_session_or_sampler('route')}"
+        ),
     ] = None,
     seed: Annotated[
         int | None,
@@ -116,7 +123,7 @@ def sample(
 ) -> None:
     """Sample a session's next slate, or a prior."""
     options: dict[str, Any] = {"num_steps": steps, "beta": beta, "corrector": corrector, "seed": seed}
-    sampling = {name: value for name, value in options.items() if value is not None}
+    sampling = {name: value for name, value in (options | {"route": route}).items() if value is not None}
     _check_files(png, npy)
     check_files(num_previews, png, npy)
     destinations.check_folders(folders or [], "--in")
@@ -228,6 +235,11 @@ def _print(result: SampleResult, items: list[CatalogueItem] | None, explained: b
         f"{result.started.num_particles} particles of {result.started.prior}, {steered}, "
         f"in {finished.run_seconds:.2f} s after {finished.queue_seconds:.2f} s of waiting"
     )
+    if result.started.route:
+        print(
+            f"route {result.started.route}, {finished.denoiser_evaluations} denoiser evaluations: "
+            f"{result.started.route_reason}"
+        )
 
 
 def _print_explanations(slate: ShownSlate) -> None:

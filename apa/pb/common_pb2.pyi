@@ -177,7 +177,7 @@ class SessionConfig(_message.Message):
     def __init__(self, prior: _Optional[str] = ..., budget: _Optional[int] = ..., particles_per_round: _Optional[int] = ..., num_particles: _Optional[int] = ..., policy: _Optional[str] = ..., surrogate: _Optional[str] = ..., feedback_kind: _Optional[_Union[FeedbackKind, str]] = ..., sampling: _Optional[_Union[SamplingOptions, _Mapping]] = ..., raters: _Optional[_Iterable[str]] = ..., aggregation: _Optional[_Union[RaterAggregation, str]] = ..., answer_wait_seconds: _Optional[float] = ..., default_reward: _Optional[float] = ..., refit_on: _Optional[_Union[RefitOn, str]] = ..., cohort: _Optional[str] = ...) -> None: ...
 
 class SamplingOptions(_message.Message):
-    __slots__ = ("num_steps", "beta", "corrector", "resampling", "ess_threshold", "integrator", "grid", "seed", "active_interval", "t_start")
+    __slots__ = ("num_steps", "beta", "corrector", "resampling", "ess_threshold", "integrator", "grid", "seed", "active_interval", "t_start", "route")
     NUM_STEPS_FIELD_NUMBER: _ClassVar[int]
     BETA_FIELD_NUMBER: _ClassVar[int]
     CORRECTOR_FIELD_NUMBER: _ClassVar[int]
@@ -188,6 +188,7 @@ class SamplingOptions(_message.Message):
     SEED_FIELD_NUMBER: _ClassVar[int]
     ACTIVE_INTERVAL_FIELD_NUMBER: _ClassVar[int]
     T_START_FIELD_NUMBER: _ClassVar[int]
+    ROUTE_FIELD_NUMBER: _ClassVar[int]
     num_steps: int
     beta: float
     corrector: str
@@ -198,7 +199,8 @@ class SamplingOptions(_message.Message):
     seed: int
     active_interval: ActiveInterval
     t_start: float
-    def __init__(self, num_steps: _Optional[int] = ..., beta: _Optional[float] = ..., corrector: _Optional[str] = ..., resampling: _Optional[str] = ..., ess_threshold: _Optional[float] = ..., integrator: _Optional[str] = ..., grid: _Optional[str] = ..., seed: _Optional[int] = ..., active_interval: _Optional[_Union[ActiveInterval, _Mapping]] = ..., t_start: _Optional[float] = ...) -> None: ...
+    route: str
+    def __init__(self, num_steps: _Optional[int] = ..., beta: _Optional[float] = ..., corrector: _Optional[str] = ..., resampling: _Optional[str] = ..., ess_threshold: _Optional[float] = ..., integrator: _Optional[str] = ..., grid: _Optional[str] = ..., seed: _Optional[int] = ..., active_interval: _Optional[_Union[ActiveInterval, _Mapping]] = ..., t_start: _Optional[float] = ..., route: _Optional[str] = ...) -> None: ...
 
 class ActiveInterval(_message.Message):
     __slots__ = ("t_min", "t_max")

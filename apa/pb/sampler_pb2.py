@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from apa.pb import common_pb2 as apa_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x61pa/v1/sampler.proto\x12\x06\x61pa.v1\x1a\x13\x61pa/v1/common.proto\"\x97\x02\n\rSampleRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\r\n\x05prior\x18\x03 \x01(\t\x12\x15\n\rnum_particles\x18\x04 \x01(\r\x12)\n\x08sampling\x18\x05 \x01(\x0b\x32\x17.apa.v1.SamplingOptions\x12\x19\n\x11include_particles\x18\x06 \x01(\x08\x12\x16\n\x0eprogress_every\x18\x07 \x01(\r\x12\x0e\n\x06tenant\x18\x08 \x01(\t\x12\x19\n\x11preview_particles\x18\t \x01(\r\x12\x18\n\x10\x65xclude_item_ids\x18\x0b \x03(\t\x12\x15\n\ronly_item_ids\x18\x0c \x03(\t\"\xe3\x01\n\x0eSampleResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\"\n\x07started\x18\x02 \x01(\x0b\x32\x0f.apa.v1.StartedH\x00\x12$\n\x08progress\x18\x03 \x01(\x0b\x32\x10.apa.v1.ProgressH\x00\x12&\n\x05\x63hunk\x18\x04 \x01(\x0b\x32\x15.apa.v1.ParticleChunkH\x00\x12\x1e\n\x05slate\x18\x05 \x01(\x0b\x32\r.apa.v1.SlateH\x00\x12$\n\x08\x66inished\x18\x06 \x01(\x0b\x32\x10.apa.v1.FinishedH\x00\x42\x07\n\x05\x65vent\"\xab\x01\n\x07Started\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\r\n\x05prior\x18\x03 \x01(\t\x12\x19\n\x11surrogate_version\x18\x04 \x01(\t\x12)\n\x08sampling\x18\x05 \x01(\x0b\x32\x17.apa.v1.SamplingOptions\x12\x15\n\rnum_particles\x18\x06 \x01(\r\x12\x10\n\x08replayed\x18\x07 \x01(\x08\"\x91\x01\n\x08Progress\x12\x0c\n\x04step\x18\x01 \x01(\r\x12\x11\n\tnum_steps\x18\x02 \x01(\r\x12\x0b\n\x03\x65ss\x18\x03 \x01(\x01\x12\x12\n\x05log_z\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x17\n\x0fnum_resamplings\x18\x05 \x01(\r\x12 \n\x07preview\x18\x06 \x01(\x0b\x32\x0f.apa.v1.PreviewB\x08\n\x06_log_z\"]\n\x07Preview\x12\x0c\n\x04rows\x18\x01 \x03(\r\x12\x1f\n\x07x_0_hat\x18\x02 \x01(\x0b\x32\x0e.apa.v1.Tensor\x12#\n\x0blog_weights\x18\x03 \x01(\x0b\x32\x0e.apa.v1.Tensor\"m\n\rParticleChunk\x12\x0e\n\x06offset\x18\x01 \x01(\r\x12\x19\n\x01x\x18\x02 \x01(\x0b\x32\x0e.apa.v1.Tensor\x12#\n\x0blog_weights\x18\x03 \x01(\x0b\x32\x0e.apa.v1.Tensor\x12\x0c\n\x04last\x18\x04 \x01(\x08\"\xdb\x01\n\x08\x46inished\x12\x12\n\x05log_z\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x18\n\x0bkl_to_prior\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x13\n\x0b\x65ss_history\x18\x03 \x03(\x01\x12\x17\n\x0fnum_resamplings\x18\x04 \x01(\r\x12\x18\n\x10unique_ancestors\x18\x05 \x01(\r\x12\x13\n\x0b\x63lip_events\x18\x06 \x01(\x04\x12\x15\n\rqueue_seconds\x18\x07 \x01(\x01\x12\x13\n\x0brun_seconds\x18\x08 \x01(\x01\x42\x08\n\x06_log_zB\x0e\n\x0c_kl_to_prior\"\x13\n\x11ListPriorsRequest\"7\n\x12ListPriorsResponse\x12!\n\x06priors\x18\x01 \x03(\x0b\x32\x11.apa.v1.PriorCard\"O\n\x0cScoreRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x10\n\x08item_ids\x18\x02 \x03(\t\x12\x19\n\x01x\x18\x03 \x01(\x0b\x32\x0e.apa.v1.Tensor\"Y\n\rScoreResponse\x12\x16\n\x0epredicted_mean\x18\x01 \x03(\x01\x12\x15\n\rpredicted_std\x18\x02 \x03(\x01\x12\x19\n\x11surrogate_version\x18\x03 \x01(\t\"\xd5\x01\n\x07NewItem\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x33\n\nattributes\x18\x03 \x03(\x0b\x32\x1f.apa.v1.NewItem.AttributesEntry\x12\x1e\n\x06vector\x18\x04 \x01(\x0b\x32\x0e.apa.v1.Tensor\x12\x15\n\x08in_stock\x18\x05 \x01(\x08H\x00\x88\x01\x01\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0b\n\t_in_stock\"d\n\x12UpsertItemsRequest\x12\r\n\x05prior\x18\x01 \x01(\t\x12\x1e\n\x05items\x18\x02 \x03(\x0b\x32\x0f.apa.v1.NewItem\x12\x1f\n\x07vectors\x18\x03 \x01(\x0b\x32\x0e.apa.v1.Tensor\"8\n\x13UpsertItemsResponse\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\r\"5\n\x12\x44\x65leteItemsRequest\x12\r\n\x05prior\x18\x01 \x01(\t\x12\x10\n\x08item_ids\x18\x02 \x03(\t\"8\n\x13\x44\x65leteItemsResponse\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\r2\xd6\x02\n\x0eSamplerService\x12\x39\n\x06Sample\x12\x15.apa.v1.SampleRequest\x1a\x16.apa.v1.SampleResponse0\x01\x12\x43\n\nListPriors\x12\x19.apa.v1.ListPriorsRequest\x1a\x1a.apa.v1.ListPriorsResponse\x12\x34\n\x05Score\x12\x14.apa.v1.ScoreRequest\x1a\x15.apa.v1.ScoreResponse\x12\x46\n\x0bUpsertItems\x12\x1a.apa.v1.UpsertItemsRequest\x1a\x1b.apa.v1.UpsertItemsResponse\x12\x46\n\x0b\x44\x65leteItems\x12\x1a.apa.v1.DeleteItemsRequest\x1a\x1b.apa.v1.DeleteItemsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x61pa/v1/sampler.proto\x12\x06\x61pa.v1\x1a\x13\x61pa/v1/common.proto\"\x97\x02\n\rSampleRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\r\n\x05prior\x18\x03 \x01(\t\x12\x15\n\rnum_particles\x18\x04 \x01(\r\x12)\n\x08sampling\x18\x05 \x01(\x0b\x32\x17.apa.v1.SamplingOptions\x12\x19\n\x11include_particles\x18\x06 \x01(\x08\x12\x16\n\x0eprogress_every\x18\x07 \x01(\r\x12\x0e\n\x06tenant\x18\x08 \x01(\t\x12\x19\n\x11preview_particles\x18\t \x01(\r\x12\x18\n\x10\x65xclude_item_ids\x18\x0b \x03(\t\x12\x15\n\ronly_item_ids\x18\x0c \x03(\t\"\xe3\x01\n\x0eSampleResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\"\n\x07started\x18\x02 \x01(\x0b\x32\x0f.apa.v1.StartedH\x00\x12$\n\x08progress\x18\x03 \x01(\x0b\x32\x10.apa.v1.ProgressH\x00\x12&\n\x05\x63hunk\x18\x04 \x01(\x0b\x32\x15.apa.v1.ParticleChunkH\x00\x12\x1e\n\x05slate\x18\x05 \x01(\x0b\x32\r.apa.v1.SlateH\x00\x12$\n\x08\x66inished\x18\x06 \x01(\x0b\x32\x10.apa.v1.FinishedH\x00\x42\x07\n\x05\x65vent\"\xd0\x01\n\x07Started\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\r\n\x05prior\x18\x03 \x01(\t\x12\x19\n\x11surrogate_version\x18\x04 \x01(\t\x12)\n\x08sampling\x18\x05 \x01(\x0b\x32\x17.apa.v1.SamplingOptions\x12\x15\n\rnum_particles\x18\x06 \x01(\r\x12\x10\n\x08replayed\x18\x07 \x01(\x08\x12\r\n\x05route\x18\x08 \x01(\t\x12\x14\n\x0croute_reason\x18\t \x01(\t\"\x91\x01\n\x08Progress\x12\x0c\n\x04step\x18\x01 \x01(\r\x12\x11\n\tnum_steps\x18\x02 \x01(\r\x12\x0b\n\x03\x65ss\x18\x03 \x01(\x01\x12\x12\n\x05log_z\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x17\n\x0fnum_resamplings\x18\x05 \x01(\r\x12 \n\x07preview\x18\x06 \x01(\x0b\x32\x0f.apa.v1.PreviewB\x08\n\x06_log_z\"]\n\x07Preview\x12\x0c\n\x04rows\x18\x01 \x03(\r\x12\x1f\n\x07x_0_hat\x18\x02 \x01(\x0b\x32\x0e.apa.v1.Tensor\x12#\n\x0blog_weights\x18\x03 \x01(\x0b\x32\x0e.apa.v1.Tensor\"m\n\rParticleChunk\x12\x0e\n\x06offset\x18\x01 \x01(\r\x12\x19\n\x01x\x18\x02 \x01(\x0b\x32\x0e.apa.v1.Tensor\x12#\n\x0blog_weights\x18\x03 \x01(\x0b\x32\x0e.apa.v1.Tensor\x12\x0c\n\x04last\x18\x04 \x01(\x08\"\xf9\x01\n\x08\x46inished\x12\x12\n\x05log_z\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x18\n\x0bkl_to_prior\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x13\n\x0b\x65ss_history\x18\x03 \x03(\x01\x12\x17\n\x0fnum_resamplings\x18\x04 \x01(\r\x12\x18\n\x10unique_ancestors\x18\x05 \x01(\r\x12\x13\n\x0b\x63lip_events\x18\x06 \x01(\x04\x12\x15\n\rqueue_seconds\x18\x07 \x01(\x01\x12\x13\n\x0brun_seconds\x18\x08 \x01(\x01\x12\x1c\n\x14\x64\x65noiser_evaluations\x18\t \x01(\x04\x42\x08\n\x06_log_zB\x0e\n\x0c_kl_to_prior\"\x13\n\x11ListPriorsRequest\"7\n\x12ListPriorsResponse\x12!\n\x06priors\x18\x01 \x03(\x0b\x32\x11.apa.v1.PriorCard\"O\n\x0cScoreRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x10\n\x08item_ids\x18\x02 \x03(\t\x12\x19\n\x01x\x18\x03 \x01(\x0b\x32\x0e.apa.v1.Tensor\"Y\n\rScoreResponse\x12\x16\n\x0epredicted_mean\x18\x01 \x03(\x01\x12\x15\n\rpredicted_std\x18\x02 \x03(\x01\x12\x19\n\x11surrogate_version\x18\x03 \x01(\t\"\xd5\x01\n\x07NewItem\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x33\n\nattributes\x18\x03 \x03(\x0b\x32\x1f.apa.v1.NewItem.AttributesEntry\x12\x1e\n\x06vector\x18\x04 \x01(\x0b\x32\x0e.apa.v1.Tensor\x12\x15\n\x08in_stock\x18\x05 \x01(\x08H\x00\x88\x01\x01\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0b\n\t_in_stock\"d\n\x12UpsertItemsRequest\x12\r\n\x05prior\x18\x01 \x01(\t\x12\x1e\n\x05items\x18\x02 \x03(\x0b\x32\x0f.apa.v1.NewItem\x12\x1f\n\x07vectors\x18\x03 \x01(\x0b\x32\x0e.apa.v1.Tensor\"8\n\x13UpsertItemsResponse\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\r\"5\n\x12\x44\x65leteItemsRequest\x12\r\n\x05prior\x18\x01 \x01(\t\x12\x10\n\x08item_ids\x18\x02 \x03(\t\"8\n\x13\x44\x65leteItemsResponse\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\r2\xd6\x02\n\x0eSamplerService\x12\x39\n\x06Sample\x12\x15.apa.v1.SampleRequest\x1a\x16.apa.v1.SampleResponse0\x01\x12\x43\n\nListPriors\x12\x19.apa.v1.ListPriorsRequest\x1a\x1a.apa.v1.ListPriorsResponse\x12\x34\n\x05Score\x12\x14.apa.v1.ScoreRequest\x1a\x15.apa.v1.ScoreResponse\x12\x46\n\x0bUpsertItems\x12\x1a.apa.v1.UpsertItemsRequest\x1a\x1b.apa.v1.UpsertItemsResponse\x12\x46\n\x0b\x44\x65leteItems\x12\x1a.apa.v1.DeleteItemsRequest\x1a\x1b.apa.v1.DeleteItemsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,35 +39,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SAMPLERESPONSE']._serialized_start=336
   _globals['_SAMPLERESPONSE']._serialized_end=563
   _globals['_STARTED']._serialized_start=566
-  _globals['_STARTED']._serialized_end=737
-  _globals['_PROGRESS']._serialized_start=740
-  _globals['_PROGRESS']._serialized_end=885
-  _globals['_PREVIEW']._serialized_start=887
-  _globals['_PREVIEW']._serialized_end=980
-  _globals['_PARTICLECHUNK']._serialized_start=982
-  _globals['_PARTICLECHUNK']._serialized_end=1091
-  _globals['_FINISHED']._serialized_start=1094
-  _globals['_FINISHED']._serialized_end=1313
-  _globals['_LISTPRIORSREQUEST']._serialized_start=1315
-  _globals['_LISTPRIORSREQUEST']._serialized_end=1334
-  _globals['_LISTPRIORSRESPONSE']._serialized_start=1336
-  _globals['_LISTPRIORSRESPONSE']._serialized_end=1391
-  _globals['_SCOREREQUEST']._serialized_start=1393
-  _globals['_SCOREREQUEST']._serialized_end=1472
-  _globals['_SCORERESPONSE']._serialized_start=1474
-  _globals['_SCORERESPONSE']._serialized_end=1563
-  _globals['_NEWITEM']._serialized_start=1566
-  _globals['_NEWITEM']._serialized_end=1779
-  _globals['_NEWITEM_ATTRIBUTESENTRY']._serialized_start=1717
-  _globals['_NEWITEM_ATTRIBUTESENTRY']._serialized_end=1766
-  _globals['_UPSERTITEMSREQUEST']._serialized_start=1781
-  _globals['_UPSERTITEMSREQUEST']._serialized_end=1881
-  _globals['_UPSERTITEMSRESPONSE']._serialized_start=1883
-  _globals['_UPSERTITEMSRESPONSE']._serialized_end=1939
-  _globals['_DELETEITEMSREQUEST']._serialized_start=1941
-  _globals['_DELETEITEMSREQUEST']._serialized_end=1994
-  _globals['_DELETEITEMSRESPONSE']._serialized_start=1996
-  _globals['_DELETEITEMSRESPONSE']._serialized_end=2052
-  _globals['_SAMPLERSERVICE']._serialized_start=2055
-  _globals['_SAMPLERSERVICE']._serialized_end=2397
+  _globals['_STARTED']._serialized_end=774
+  _globals['_PROGRESS']._serialized_start=777
+  _globals['_PROGRESS']._serialized_end=922
+  _globals['_PREVIEW']._serialized_start=924
+  _globals['_PREVIEW']._serialized_end=1017
+  _globals['_PARTICLECHUNK']._serialized_start=1019
+  _globals['_PARTICLECHUNK']._serialized_end=1128
+  _globals['_FINISHED']._serialized_start=1131
+  _globals['_FINISHED']._serialized_end=1380
+  _globals['_LISTPRIORSREQUEST']._serialized_start=1382
+  _globals['_LISTPRIORSREQUEST']._serialized_end=1401
+  _globals['_LISTPRIORSRESPONSE']._serialized_start=1403
+  _globals['_LISTPRIORSRESPONSE']._serialized_end=1458
+  _globals['_SCOREREQUEST']._serialized_start=1460
+  _globals['_SCOREREQUEST']._serialized_end=1539
+  _globals['_SCORERESPONSE']._serialized_start=1541
+  _globals['_SCORERESPONSE']._serialized_end=1630
+  _globals['_NEWITEM']._serialized_start=1633
+  _globals['_NEWITEM']._serialized_end=1846
+  _globals['_NEWITEM_ATTRIBUTESENTRY']._serialized_start=1784
+  _globals['_NEWITEM_ATTRIBUTESENTRY']._serialized_end=1833
+  _globals['_UPSERTITEMSREQUEST']._serialized_start=1848
+  _globals['_UPSERTITEMSREQUEST']._serialized_end=1948
+  _globals['_UPSERTITEMSRESPONSE']._serialized_start=1950
+  _globals['_UPSERTITEMSRESPONSE']._serialized_end=2006
+  _globals['_DELETEITEMSREQUEST']._serialized_start=2008
+  _globals['_DELETEITEMSREQUEST']._serialized_end=2061
+  _globals['_DELETEITEMSRESPONSE']._serialized_start=2063
+  _globals['_DELETEITEMSRESPONSE']._serialized_end=2119
+  _globals['_SAMPLERSERVICE']._serialized_start=2122
+  _globals['_SAMPLERSERVICE']._serialized_end=2464
 # @@protoc_insertion_point(module_scope)

@@ -50,7 +50,7 @@ class SampleResponse(_message.Message):
     def __init__(self, sequence: _Optional[int] = ..., started: _Optional[_Union[Started, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., chunk: _Optional[_Union[ParticleChunk, _Mapping]] = ..., slate: _Optional[_Union[_common_pb2.Slate, _Mapping]] = ..., finished: _Optional[_Union[Finished, _Mapping]] = ...) -> None: ...
 
 class Started(_message.Message):
-    __slots__ = ("run_id", "request_id", "prior", "surrogate_version", "sampling", "num_particles", "replayed")
+    __slots__ = ("run_id", "request_id", "prior", "surrogate_version", "sampling", "num_particles", "replayed", "route", "route_reason")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     PRIOR_FIELD_NUMBER: _ClassVar[int]
@@ -58,6 +58,8 @@ class Started(_message.Message):
     SAMPLING_FIELD_NUMBER: _ClassVar[int]
     NUM_PARTICLES_FIELD_NUMBER: _ClassVar[int]
     REPLAYED_FIELD_NUMBER: _ClassVar[int]
+    ROUTE_FIELD_NUMBER: _ClassVar[int]
+    ROUTE_REASON_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     request_id: str
     prior: str
@@ -65,7 +67,9 @@ class Started(_message.Message):
     sampling: _common_pb2.SamplingOptions
     num_particles: int
     replayed: bool
-    def __init__(self, run_id: _Optional[str] = ..., request_id: _Optional[str] = ..., prior: _Optional[str] = ..., surrogate_version: _Optional[str] = ..., sampling: _Optional[_Union[_common_pb2.SamplingOptions, _Mapping]] = ..., num_particles: _Optional[int] = ..., replayed: _Optional[bool] = ...) -> None: ...
+    route: str
+    route_reason: str
+    def __init__(self, run_id: _Optional[str] = ..., request_id: _Optional[str] = ..., prior: _Optional[str] = ..., surrogate_version: _Optional[str] = ..., sampling: _Optional[_Union[_common_pb2.SamplingOptions, _Mapping]] = ..., num_particles: _Optional[int] = ..., replayed: _Optional[bool] = ..., route: _Optional[str] = ..., route_reason: _Optional[str] = ...) -> None: ...
 
 class Progress(_message.Message):
     __slots__ = ("step", "num_steps", "ess", "log_z", "num_resamplings", "preview")
@@ -106,7 +110,7 @@ class ParticleChunk(_message.Message):
     def __init__(self, offset: _Optional[int] = ..., x: _Optional[_Union[_common_pb2.Tensor, _Mapping]] = ..., log_weights: _Optional[_Union[_common_pb2.Tensor, _Mapping]] = ..., last: _Optional[bool] = ...) -> None: ...
 
 class Finished(_message.Message):
-    __slots__ = ("log_z", "kl_to_prior", "ess_history", "num_resamplings", "unique_ancestors", "clip_events", "queue_seconds", "run_seconds")
+    __slots__ = ("log_z", "kl_to_prior", "ess_history", "num_resamplings", "unique_ancestors", "clip_events", "queue_seconds", "run_seconds", "denoiser_evaluations")
     LOG_Z_FIELD_NUMBER: _ClassVar[int]
     KL_TO_PRIOR_FIELD_NUMBER: _ClassVar[int]
     ESS_HISTORY_FIELD_NUMBER: _ClassVar[int]
@@ -115,6 +119,7 @@ class Finished(_message.Message):
     CLIP_EVENTS_FIELD_NUMBER: _ClassVar[int]
     QUEUE_SECONDS_FIELD_NUMBER: _ClassVar[int]
     RUN_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    DENOISER_EVALUATIONS_FIELD_NUMBER: _ClassVar[int]
     log_z: float
     kl_to_prior: float
     ess_history: _containers.RepeatedScalarFieldContainer[float]
@@ -123,7 +128,8 @@ class Finished(_message.Message):
     clip_events: int
     queue_seconds: float
     run_seconds: float
-    def __init__(self, log_z: _Optional[float] = ..., kl_to_prior: _Optional[float] = ..., ess_history: _Optional[_Iterable[float]] = ..., num_resamplings: _Optional[int] = ..., unique_ancestors: _Optional[int] = ..., clip_events: _Optional[int] = ..., queue_seconds: _Optional[float] = ..., run_seconds: _Optional[float] = ...) -> None: ...
+    denoiser_evaluations: int
+    def __init__(self, log_z: _Optional[float] = ..., kl_to_prior: _Optional[float] = ..., ess_history: _Optional[_Iterable[float]] = ..., num_resamplings: _Optional[int] = ..., unique_ancestors: _Optional[int] = ..., clip_events: _Optional[int] = ..., queue_seconds: _Optional[float] = ..., run_seconds: _Optional[float] = ..., denoiser_evaluations: _Optional[int] = ...) -> None: ...
 
 class ListPriorsRequest(_message.Message):
     __slots__ = ()

@@ -20,6 +20,8 @@ class Started:
         sampling: what the options resolved to, the seed included.
         num_particles: N.
         replayed: the slate was stored by an earlier call with this request id; nothing is computed.
+        route, route_reason: what was taken, "rank", "pool_start" or "steer", and why; "" where nothing is
+            computed, or the server does not say.
     """
 
     run_id: str
@@ -29,6 +31,8 @@ class Started:
     sampling: SamplingOverrides
     num_particles: int
     replayed: bool = False
+    route: str = ""
+    route_reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,7 @@ class Finished:
         ess_history: one entry per step.
         clip_events: reward gradients that were clipped.
         queue_seconds, run_seconds: before and after the first step.
+        denoiser_evaluations: particles that the denoiser was asked about, each as often as it was.
     """
 
     log_z: float | None
@@ -101,6 +106,7 @@ class Finished:
     clip_events: int
     queue_seconds: float
     run_seconds: float
+    denoiser_evaluations: int = 0
 
 
 RunEvent = Started | Progress | ParticleChunk | ShownSlate | Finished

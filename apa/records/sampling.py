@@ -13,6 +13,10 @@ ResamplingName = Literal["systematic", "stratified", "multinomial", "ssp"]
 IntegratorName = Literal["euler_maruyama", "ancestral", "analytic"]
 GridName = Literal["uniform", "log_snr", "logistic"]
 BetaScheduleName = Literal["linear", "constant"]
+RouteName = Literal["rank", "pool_start", "steer"]
+"""Ways to the same target, the cheapest first."""
+RouteOption = Literal["auto", "rank", "pool_start", "steer"]
+"""One of them, or the cheapest that is adequate."""
 
 
 def _rising(interval: tuple[float, float]) -> tuple[float, float]:
@@ -55,6 +59,9 @@ class SamplingConfig(BaseModel):
     whole from t_min on. Below it the prior's own kernel runs, and the reward is read once more at the end."""
     seed: int | None = Field(default=None, ge=0, le=2**63 - 1)
     """Seed of the run; drawn by the caller's generator or by the service when None."""
+    route: RouteOption = "steer"
+    """How the particles come about: see sampler_service/routes. A run in-process always steers, and any other
+    route is refused there; `sampler_service.routes.take` takes them."""
 
     def merged(self, overrides: SamplingOverrides | None) -> Self:
         """This config with every field that `overrides` names replaced, validated again."""
@@ -78,3 +85,4 @@ class SamplingOverrides(BaseModel):
     seed: int | None = Field(default=None, ge=0, le=2**63 - 1)
     active_interval: ActiveInterval | None = None
     t_start: float | None = Field(default=None, gt=0.0, le=1.0)
+    route: RouteOption | None = None

@@ -71,6 +71,8 @@ def _started_to_pb(event: Started) -> sampler_pb2.Started:
         sampling=options_to_pb(event.sampling),
         num_particles=event.num_particles,
         replayed=event.replayed,
+        route=event.route,
+        route_reason=event.route_reason,
     )
 
 
@@ -83,6 +85,8 @@ def _started_from_pb(event: sampler_pb2.Started) -> Started:
         sampling=options_from_pb(event.sampling),
         num_particles=event.num_particles,
         replayed=event.replayed,
+        route=event.route,
+        route_reason=event.route_reason,
     )
 
 
@@ -157,6 +161,7 @@ def _finished_to_pb(event: Finished) -> sampler_pb2.Finished:
         clip_events=event.clip_events,
         queue_seconds=event.queue_seconds,
         run_seconds=event.run_seconds,
+        denoiser_evaluations=event.denoiser_evaluations,
     )
 
 
@@ -170,4 +175,5 @@ def _finished_from_pb(event: sampler_pb2.Finished) -> Finished:
         clip_events=event.clip_events,
         queue_seconds=event.queue_seconds,
         run_seconds=event.run_seconds,
+        denoiser_evaluations=event.denoiser_evaluations,
     )

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
+from apa.records.sampling import RouteName
 from sampler_service.routes.outlook import Outlook
 from sampler_service.start import largest_share
-
-RouteName = Literal["rank", "pool_start", "steer"]
 
 LEAST_SHARE = 0.2
 """Of beta, that stored draws have to bear for a start from them to be worth more than noise."""

@@ -9,12 +9,12 @@ import torch
 
 from apa.errors import InvalidArgument
 from apa.priors.base import Prior
-from apa.records.sampling import SamplingConfig
+from apa.records.sampling import RouteName, SamplingConfig
 from apa.surrogates.base import Surrogate
 from sampler_service.population import Population
 from sampler_service.potential import Potential, Reward, as_potential
 from sampler_service.resampling import systematic
-from sampler_service.routes.choosing import RouteChoice, RouteName, choose
+from sampler_service.routes.choosing import RouteChoice, choose
 from sampler_service.routes.outlook import Outlook, look
 from sampler_service.routes.stored_pool import StoredPool
 from sampler_service.sampling import draw_seed, sample

@@ -165,7 +165,9 @@ class Sampler(sampler_pb2_grpc.SamplerServiceServicer):
         num = request.num_particles or (view.config.num_particles if view else 5)
         sampling = options_from_pb(request.sampling)
         x = np.arange(num * DIMS, dtype=np.float32).reshape(num, DIMS)
-        yield Started("run", request.request_id, request.prior or "toy", "", sampling, num)
+        yield Started(
+            "run", request.request_id, request.prior or "toy", "", sampling, num, False, "steer", "as asked"
+        )
         every = request.progress_every
         for step in range(0, sampling.num_steps or 100, every) if every else ():
             preview = _preview(x[: request.preview_particles]) if request.preview_particles else None
@@ -174,7 +176,7 @@ class Sampler(sampler_pb2_grpc.SamplerServiceServicer):
             yield from chunks(x, np.zeros(num))
         if view is not None:
             yield _slate(view, x)
-        yield Finished(0.5, None, (float(num),), 1, num, 0, 0.1, 0.2)
+        yield Finished(0.5, None, (float(num),), 1, num, 0, 0.1, 0.2, 60)
 
 
 def _preview(x: Any) -> Preview:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from apa.errors import FailedPrecondition, InvalidArgument
+from apa.records.sampling import CorrectorName, RouteOption
 from sampler_service import Population, SamplingConfig, sample
 from tests.apa.surrogates.toys import ToyPrior, random_surrogate
 from tests.sampler_service.problems import MILD, SLOPE, three_modes
@@ -107,6 +108,22 @@ def test_what_does_not_fit_together_is_refused_by_its_field(
         sample(PRIOR, MILD, SamplingConfig.model_validate(options), num_particles=num_particles)
 
     assert caught.value.field == field
+
+
+@pytest.mark.parametrize("route", ["auto", "rank", "pool_start"])
+def test_a_run_in_process_takes_no_route_that_needs_stored_draws(route: RouteOption) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        sample(PRIOR, MILD, SHORT.model_copy(update={"route": route}), num_particles=4)
+
+    assert (caught.value.field, caught.value.found) == ("sampling.route", route)
+
+
+@pytest.mark.parametrize(("corrector", "calls"), [("twisted", 11), ("guidance", 10), ("none", 10)])
+def test_a_run_counts_what_it_asks_of_the_denoiser(corrector: CorrectorName, calls: int) -> None:
+    integrator = "ancestral" if corrector == "twisted" else "euler_maruyama"
+    config = SHORT.model_copy(update={"corrector": corrector, "integrator": integrator})
+
+    assert sample(PRIOR, MILD, config, num_particles=20).denoiser_evaluations == 20 * calls
 
 
 def test_a_surrogate_of_another_prior_is_refused() -> None:

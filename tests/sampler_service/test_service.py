@@ -97,6 +97,14 @@ def test_an_unsteered_run_streams_its_events_in_order_and_repeats_by_its_seed(cl
     assert abs(np.sign(again.x[:, 0]).mean()) < 0.2, "both modes have the same mass"
 
 
+def test_an_unsteered_run_says_its_route_and_what_it_asked_of_the_denoiser(client: Client) -> None:
+    result = client.sample(prior="mixture", num_particles=20, sampling={"num_steps": 5})
+    assert (result.started.route, bool(result.started.route_reason)) == ("steer", True)
+    assert result.finished.denoiser_evaluations == 20 * 5
+    refused(InvalidArgument, "sampling.route", client, prior="mixture", sampling={"route": "walk"})
+    refused(InvalidArgument, "sampling.route", client, prior="mixture", sampling={"route": "rank"})
+
+
 def test_where_the_path_begins_is_the_servers_unless_the_request_says_otherwise(client: Client) -> None:
     def begun(**sampling: float) -> float | None:
         first = next(client.sample_stream(prior="mixture", num_particles=2, sampling=sampling))

@@ -250,6 +250,20 @@ def test_particles_of_a_prior_are_written_as_an_array(apa: Shell, tmp_path: Path
 
 
 @pytest.mark.usefixtures("address")
+def test_a_run_says_which_route_it_took_why_and_what_that_cost(apa: Shell) -> None:
+    command = ("sample", "--prior", "toy", "--route", "auto")
+    code, out, _ = apa(*command)
+    assert code == 0
+    assert "route steer, 60 denoiser evaluations: as asked" in out
+    said = apa.json(*command)
+    assert said["sampling"] == {"route": "auto"}
+    assert (said["route"], said["route_reason"], said["denoiser_evaluations"]) == ("steer", "as asked", 60)
+    code, _, err = apa("sample", "--prior", "toy", "--route", "walk")
+    assert code == 2
+    assert "--route" in err
+
+
+@pytest.mark.usefixtures("address")
 def test_previews_of_a_run_are_written_beside_its_particles(apa: Shell, tmp_path: Path) -> None:
     command = ("sample", "--prior", "toy", "-n", "4", "--steps", "6", "--npy", str(tmp_path / "x.npy"))
     code, out, _ = apa(*command, "--previews", "2")

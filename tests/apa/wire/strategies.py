@@ -18,7 +18,7 @@ from apa.records.feedback import (
 )
 from apa.records.history import PastItem, PastSlate, RecordedFeedback
 from apa.records.run_events import Finished, ParticleChunk, Preview, Progress, Started
-from apa.records.sampling import SamplingOverrides
+from apa.records.sampling import RouteName, RouteOption, SamplingOverrides
 from apa.records.session import (
     Ledger,
     PolicyName,
@@ -50,6 +50,7 @@ OVERRIDES = st.builds(
     grid=st.none() | st.sampled_from(["uniform", "log_snr"]),
     seed=st.none() | st.integers(0, 2**63 - 1),
     t_start=st.none() | st.floats(0.01, 1.0),
+    route=st.none() | st.sampled_from(get_args(RouteOption)),
     active_interval=st.none()
     | st.lists(UNIT, min_size=2, max_size=2, unique=True).map(lambda ends: tuple(sorted(ends))),
 )
@@ -190,6 +191,8 @@ EVENTS: st.SearchStrategy[Any] = st.one_of(
         sampling=OVERRIDES,
         num_particles=COUNTS,
         replayed=st.booleans(),
+        route=st.sampled_from(["", *get_args(RouteName)]),
+        route_reason=st.text(max_size=20),
     ),
     st.builds(
         Progress,
@@ -212,6 +215,7 @@ EVENTS: st.SearchStrategy[Any] = st.one_of(
         clip_events=COUNTS,
         queue_seconds=UNIT,
         run_seconds=UNIT,
+        denoiser_evaluations=st.integers(0, 2**64 - 1),
     ),
 )
 

@@ -7,10 +7,9 @@ import torch
 from scipy import stats
 
 from apa.errors import FailedPrecondition, InvalidArgument
-from apa.records.sampling import SamplingConfig
+from apa.records.sampling import RouteName, SamplingConfig
 from sampler_service.potential import RewardPotential
 from sampler_service.routes import StoredPool, Taken, choose, draw_pool, look, take
-from sampler_service.routes.choosing import RouteName
 from sampler_service.routes.taking import joined_late
 from simulation.closed_forms import LinearReward, tilted
 from tests.sampler_service.problems import MILD, three_modes, two_modes
