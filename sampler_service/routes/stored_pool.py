@@ -59,14 +59,14 @@ def draw_pool(
         config: of a run; only its steps matter, as nothing steers.
         device: where the prior is.
     """
-    seed = _seed(prior.content_hash, generation)
+    seed = seed_of(prior.content_hash, generation)
     unsteered = (config or SamplingConfig()).model_copy(update={"corrector": "none", "seed": seed})
     generator = torch.Generator(device)
     drawn = sample(prior, None, unsteered, num_particles=num_stored, generator=generator)
     return StoredPool(drawn.x, prior.content_hash, generation)
 
 
-def _seed(content_hash: str, generation: int) -> int:
+def seed_of(content_hash: str, generation: int) -> int:
     """Of its own for every prior and generation, so that replicas of a service agree without a word."""
     digest = hashlib.sha256(f"{content_hash} {generation}".encode()).digest()
     return int.from_bytes(digest[:8], "big") % 2**63
