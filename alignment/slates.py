@@ -17,9 +17,10 @@ from apa.store.slates import Reservation
 from apa.surrogates.base import Surrogate
 from sampler_service.calls import Job, SampleCall, cold_particles, resolve_config
 from sampler_service.config import SamplerSettings
+from sampler_service.expecting import AtOnce
 from sampler_service.population import Population
 from sampler_service.sampling import sample
-from sampler_service.showing import AtOnce, make_slate
+from sampler_service.showing import make_slate
 
 SESSION_ID = "in-process"
 

@@ -6,22 +6,20 @@ import secrets
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from apa.priors.base import Prior
 from apa.records.asking import answers_to, total_rounds
 from apa.records.particle import Particle
 from apa.records.session import PolicyName
 from apa.records.shown import Decoded, ShownItem, ShownSlate
 from apa.records.slate import Slate, SlateItem
-from apa.surrogates.base import Joint, Prediction, Surrogate
+from apa.surrogates.base import Prediction
 from sampler_service.calls import Job
 from sampler_service.decoding import Images, decode, images_here, shown_item
+from sampler_service.expecting import Expecting, correlation_of, expected_of
 from sampler_service.population import Population
 from sampler_service.selection import (
     POLICIES,
@@ -30,113 +28,12 @@ from sampler_service.selection import (
     Policy,
     Round,
     cold_start,
-    distinct,
     exploring_start,
-    kappa,
-    upper_bound,
 )
+from sampler_service.showable import Pool, pool_of, short_list, without_likes
+from sampler_service.stored_candidates import StoredCandidates
 
 Policies = Mapping[PolicyName, Policy]
-
-NEARBY = 4096
-"""Items around the particles that a policy which looks around chooses from."""
-SHORT_LIST = 256
-"""Of these, whose rewards are looked at together; both measured in docs/decisions/0014."""
-
-
-@dataclass(frozen=True)
-class Pool:
-    """M distinct things that could be shown.
-
-    Attributes:
-        rows: (M,), which particle each stands for.
-        x: (M, *data_shape), what would be shown: the particle, or for a catalogue its item's own vector.
-        item_ids: (M,) of a catalogue; None for every other prior.
-    """
-
-    rows: Tensor
-    x: Tensor
-    item_ids: Sequence[str] | None
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def part(self, places: Tensor) -> Pool:
-        """Only those at places: (K,)."""
-        item_ids = None if self.item_ids is None else [self.item_ids[place] for place in places.tolist()]
-        return Pool(self.rows[places], self.x[places], item_ids)
-
-
-def pool_of(
-    job: Job, population: Population, shown_before: Collection[str], looks_around: bool = False
-) -> Pool:
-    """The distinct particles; of a catalogue the distinct items in stock that the call's masks let through,
-    none that this session has seen.
-
-    Args:
-        looks_around: of a catalogue take the items around the particles too.
-    """
-    catalogue = job.catalogue
-    if catalogue is None:
-        rows = distinct(population.x)
-        return Pool(rows, population.x[rows], None)
-    masks = job.call.masks
-    shelf, blocked = masks.shelf(catalogue), masks.blocked(catalogue, shown_before)
-    left = len(shelf) - int(shelf.taken(blocked).sum())
-    if left == 0:
-        return Pool(torch.empty(0, dtype=torch.long), population.x[:0], [])
-    x = population.x.cpu().numpy()
-    fresh = set(shelf.decode(x).tolist()) - blocked
-    # Particles that crowd on the same items settle for distant ones only where the slate would be too short.
-    number = min(max(len(fresh), job.num_shown), len(x), left)
-    if looks_around:
-        decoded = shelf.neighbourhood(x, max(number, NEARBY), blocked)
-    else:
-        decoded = shelf.decode_distinct(x, number, blocked)
-    vectors = torch.from_numpy(catalogue.vectors[decoded.items])
-    item_ids = [catalogue.items[position].item_id for position in decoded.items]
-    return Pool(torch.from_numpy(decoded.rows), vectors.to(population.x), item_ids)
-
-
-class Expecting(Protocol):
-    """What a surrogate expects of items x: (M, *data_shape), M at least 1; x and answer are on the host."""
-
-    def predict(self, prior: Prior, surrogate: Surrogate, x: Tensor) -> Prediction: ...
-
-    def joint(self, prior: Prior, surrogate: Surrogate, x: Tensor) -> Joint: ...
-
-
-class AtOnce:
-    """Asks the surrogate where it is, for all items at once."""
-
-    def predict(self, prior: Prior, surrogate: Surrogate, x: Tensor) -> Prediction:
-        return surrogate.predict(prior, x)
-
-    def joint(self, prior: Prior, surrogate: Surrogate, x: Tensor) -> Joint:
-        return surrogate.joint(prior, x)
-
-
-def expected_of(job: Job, pool: Pool, expecting: Expecting) -> Prediction:
-    """The reward expected of each of the pool, in the user's units; zeros before anything is learnt."""
-    if job.surrogate is None or len(pool) == 0:
-        zeros = torch.zeros(len(pool))
-        return Prediction(zeros, zeros)
-    return expecting.predict(job.prior, job.surrogate, pool.x)
-
-
-def short_list(pool: Pool, prediction: Prediction, at: Round) -> tuple[Pool, Prediction]:
-    """What has the highest upper bounds, in the pool's order; what is known jointly is known of few."""
-    if len(pool) <= SHORT_LIST:
-        return pool, prediction
-    places = upper_bound(prediction, kappa(at)).topk(SHORT_LIST).indices.sort().values
-    return pool.part(places), Prediction(prediction.mean[places], prediction.std[places])
-
-
-def correlation_of(job: Job, pool: Pool, expecting: Expecting) -> Tensor:
-    """(M, M) of the rewards of the pool: of the joint posterior only what has no unit."""
-    if job.surrogate is None or len(pool) == 0:
-        return torch.eye(len(pool), dtype=torch.float64)
-    return expecting.joint(job.prior, job.surrogate, pool.x).correlation
 
 
 def choose(
@@ -183,17 +80,28 @@ def make_slate(
     lifetime_s: float,
     expecting: Expecting,
     policies: Policies = POLICIES,
+    stored: StoredCandidates | None = None,
 ) -> Made:
-    """The slate of a finished run, whose population is on the host."""
+    """The slate of a finished run, whose population is on the host.
+
+    Args:
+        stored: choose among these instead; each weighs what it does in the whole pool.
+    """
     assert job.session is not None
     # A cold start shows draws of the prior as they come.
     looks_around = job.surrogate is not None and policies[job.session.config.policy].looks_around
-    pool = pool_of(job, population, shown_before, looks_around)
+    if stored is None:
+        pool = pool_of(job, population, shown_before, looks_around)
+    else:
+        pool, population = stored.unseen(shown_before), stored.whole(population)
     prediction = expected_of(job, pool, expecting)
     assert job.reservation is not None
     at = Round(job.reservation.round_index, total_rounds(job.session.config))
-    if looks_around:
+    if looks_around or stored is not None:
         pool, prediction = short_list(pool, prediction, at)
+    if stored is not None:
+        # All of the pool would be too many to compare.
+        pool, prediction = without_likes(pool, prediction)
     choices = choose(job, population, pool, prediction, at, expecting, policies)
     slate_id = job.reservation.slate_id
     items = tuple(_item(slate_id, place, choice, pool, prediction) for place, choice in enumerate(choices))
@@ -226,6 +134,7 @@ def _item(slate_id: str, place: int, choice: Choice, pool: Pool, prediction: Pre
         predicted_std=float(prediction.std[choice.index]),
         score=choice.score,
         item_id=None if pool.item_ids is None else pool.item_ids[choice.index],
+        stored_draw=None if pool.stored is None else pool.stored[choice.index],
     )
 
 
@@ -244,6 +153,7 @@ def as_shown(
             predicted_std=item.predicted_std,
             score=item.score,
             decoded=_decoded(job, item, x, images),
+            stored_draw=item.stored_draw or "",
         )
         for item, x in zip(slate.items, xs, strict=True)
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations
 
 import torch
@@ -13,7 +14,9 @@ from apa.priors.base import Prior
 from apa.surrogates.base import Joint, Prediction, Surrogate
 from apa.surrogates.linear import data_end_features
 from sampler_service.population import Population
+from sampler_service.potential import Potential
 from sampler_service.preview import Preview
+from sampler_service.routes.outlook import reward_of
 from sampler_service.service_loop import EngineThread
 
 
@@ -55,6 +58,42 @@ class OnDevice:
             return None if prediction is None else Prediction(prediction.mean.cpu(), prediction.std.cpu())
 
         return self.engine.call(compute, features.numel())
+
+    def joint_features(self, surrogate: Surrogate, features: Tensor) -> Joint | None:
+        """What the surrogate expects of items together by their features; None when it reads other things."""
+
+        def compute() -> Joint | None:
+            joint = surrogate.joint_features(features.to(self.engine.device))
+            return None if joint is None else Joint(joint.mean.cpu(), joint.covariance.cpu())
+
+        return self.engine.call(compute, features.numel())
+
+    def rewards(self, surrogate: Surrogate, x: Tensor, features: Tensor | None) -> Tensor | None:
+        """(M,), float64: the latent reward of items at the data end, without the denoiser.
+
+        Args:
+            x: (M, *data_shape). features: (M, F), where they are known.
+
+        Returns:
+            None when the surrogate reads anything else.
+        """
+        device = self.engine.device
+
+        def compute() -> Tensor | None:
+            known = None if features is None else surrogate.value_features(features.to(device))
+            value = surrogate.value_items(x.to(device)) if known is None else known
+            return None if value is None else value.double().cpu()
+
+        return self.engine.call(compute, (x if features is None else features).numel())
+
+    def rewards_denoised(self, prior: Prior, potential: Potential, x: Tensor, t: float) -> Tensor:
+        """(M,), float64: a run's own reward of x: (M, *data_shape) at t, by one denoiser call for each."""
+
+        def compute(rows: Tensor) -> Tensor:
+            return reward_of(prior, potential, rows.to(self.engine.device), t).cpu()
+
+        parts = torch.split(x, self.engine.rows_of(math.prod(prior.data_shape)))
+        return torch.cat([self.engine.call(partial(compute, part), part.numel()) for part in parts])
 
     def joint(self, prior: Prior, surrogate: Surrogate, x: Tensor) -> Joint:
         """What the surrogate expects of items x: (M, *data_shape) together.

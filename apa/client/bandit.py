@@ -97,4 +97,4 @@ def _is_whole(item: PastItem) -> bool:
 
 
 def _action(item: PastItem) -> str:
-    return item.item_id or item.particle_id
+    return item.item_id or item.stored_draw or item.particle_id

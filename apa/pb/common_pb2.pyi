@@ -99,7 +99,7 @@ class CatalogueItem(_message.Message):
     def __init__(self, item_id: _Optional[str] = ..., title: _Optional[str] = ..., attributes: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class SlateItem(_message.Message):
-    __slots__ = ("particle_id", "population_index", "x", "reason", "propensity", "predicted_mean", "predicted_std", "png", "item", "score")
+    __slots__ = ("particle_id", "population_index", "x", "reason", "propensity", "predicted_mean", "predicted_std", "png", "item", "score", "stored_draw")
     PARTICLE_ID_FIELD_NUMBER: _ClassVar[int]
     POPULATION_INDEX_FIELD_NUMBER: _ClassVar[int]
     X_FIELD_NUMBER: _ClassVar[int]
@@ -110,6 +110,7 @@ class SlateItem(_message.Message):
     PNG_FIELD_NUMBER: _ClassVar[int]
     ITEM_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
+    STORED_DRAW_FIELD_NUMBER: _ClassVar[int]
     particle_id: str
     population_index: int
     x: Tensor
@@ -120,7 +121,8 @@ class SlateItem(_message.Message):
     png: bytes
     item: CatalogueItem
     score: float
-    def __init__(self, particle_id: _Optional[str] = ..., population_index: _Optional[int] = ..., x: _Optional[_Union[Tensor, _Mapping]] = ..., reason: _Optional[_Union[SelectionReason, str]] = ..., propensity: _Optional[float] = ..., predicted_mean: _Optional[float] = ..., predicted_std: _Optional[float] = ..., png: _Optional[bytes] = ..., item: _Optional[_Union[CatalogueItem, _Mapping]] = ..., score: _Optional[float] = ...) -> None: ...
+    stored_draw: str
+    def __init__(self, particle_id: _Optional[str] = ..., population_index: _Optional[int] = ..., x: _Optional[_Union[Tensor, _Mapping]] = ..., reason: _Optional[_Union[SelectionReason, str]] = ..., propensity: _Optional[float] = ..., predicted_mean: _Optional[float] = ..., predicted_std: _Optional[float] = ..., png: _Optional[bytes] = ..., item: _Optional[_Union[CatalogueItem, _Mapping]] = ..., score: _Optional[float] = ..., stored_draw: _Optional[str] = ...) -> None: ...
 
 class Slate(_message.Message):
     __slots__ = ("slate_id", "session_id", "items", "round_index", "asked", "surrogate_version", "expires_at", "created_at", "policy")

@@ -23,6 +23,7 @@ class PastItem:
         predicted_mean, predicted_std: of the reward, in the user's units; 0 without a surrogate.
         score: what the policy ranked it by when it was picked.
         item_id: the catalogue item that was shown; None where the prior has no catalogue.
+        stored_draw: the stored draw of the prior that was shown; None where it was none.
     """
 
     particle_id: str
@@ -34,6 +35,7 @@ class PastItem:
     predicted_std: float = 0.0
     item_id: str | None = None
     score: float = 0.0
+    stored_draw: str | None = None
 
 
 @dataclass(frozen=True)

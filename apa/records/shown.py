@@ -67,12 +67,13 @@ class ShownItem:
     """One shown particle.
 
     Attributes:
-        population_index: row of the population, 0 to N - 1.
+        population_index: row of the population, 0 to N - 1; of a stored draw, its row among these.
         x: (*data_shape), the particle; for a catalogue the shown item's own vector.
         reason: why it was selected.
         propensity: inclusion probability given the population, in (0, 1].
         predicted_mean, predicted_std: of the reward, in the user's units; 0 without a surrogate.
         score: what the policy ranked it by when it was picked, in the user's units; 0 for a cold start.
+        stored_draw: which of the prior's stored draws it is; "" for none.
     """
 
     particle_id: str
@@ -84,6 +85,7 @@ class ShownItem:
     predicted_std: float = 0.0
     decoded: Decoded = None
     score: float = 0.0
+    stored_draw: str = ""
 
     @property
     def png(self) -> bytes | None:

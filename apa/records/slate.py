@@ -26,6 +26,8 @@ class SlateItem(BaseModel):
     """What the policy ranked it by when it was picked, in the user's units; 0 for a cold start."""
     item_id: str | None = None
     """The catalogue item that was shown; None where the prior has no catalogue."""
+    stored_draw: str | None = Field(default=None, exclude_if=lambda name: name is None)
+    """The stored draw that was shown; None where it was a particle, or an item of a catalogue."""
 
 
 class Slate(BaseModel):

@@ -100,6 +100,7 @@ class History:
                     predicted_std=item.predicted_std,
                     item_id=item.item_id,
                     score=item.score,
+                    stored_draw=item.stored_draw,
                 )
                 for item, x in zip(slate.items, xs, strict=True)
             ),

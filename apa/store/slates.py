@@ -174,7 +174,12 @@ class SlateStore:
                 late_ms,
                 milliseconds(slate.expires_at + grace_s),
                 waiting_member(session_id, slate.slate_id) if grace_s else "",
-                *(item.item_id for item in slate.items if item.item_id is not None),
+                *(
+                    name
+                    for item in slate.items
+                    for name in (item.item_id, item.stored_draw)
+                    if name is not None
+                ),
             ],
             client=pipeline,
         )
@@ -203,7 +208,7 @@ class SlateStore:
 
     @guarded
     def shown_items(self, session_id: str) -> set[str]:
-        """Catalogue items shown in this session so far."""
+        """Catalogue items and stored draws shown in this session so far."""
         return {text(item) for item in self._client.smembers(keys.shown_items(session_id))}
 
     @guarded

@@ -96,6 +96,16 @@ class Surrogate(ABC):
         del features
         return None
 
+    def value_features(self, features: Tensor) -> Tensor | None:
+        """(M,), `value` of items by their features (M, F) at the data end; None when it reads others."""
+        del features
+        return None
+
+    def value_items(self, x_0: Tensor) -> Tensor | None:
+        """(M,), `value` of items x_0: (M, *data_shape) by nothing but themselves; None when it reads more."""
+        del x_0
+        return None
+
     @abstractmethod
     def joint(self, prior: Prior, x_0: Tensor) -> Joint:
         """What it expects together of items at the data end, in units of `value`; x_0: (M, *data_shape)."""

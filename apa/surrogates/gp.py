@@ -102,6 +102,15 @@ class GpSurrogate(Surrogate):
             self._predicted(at.of_features(features).double()) if isinstance(at, FeatureCoordinates) else None
         )
 
+    @torch.no_grad()
+    def value_features(self, features: Tensor) -> Tensor | None:
+        at = self.coordinates
+        return self.at(at.of_features(features).double()) if isinstance(at, FeatureCoordinates) else None
+
+    @torch.no_grad()
+    def value_items(self, x_0: Tensor) -> Tensor | None:
+        return self.at(x_0.flatten(1).double()) if isinstance(self.coordinates, ItemCoordinates) else None
+
     def _predicted(self, z: Tensor) -> Prediction:
         """At places z: (M, D), float64."""
         learnt = self._learnt(z)

@@ -96,6 +96,11 @@ class LinearSurrogate(Surrogate):
         return in_users_units(self._mean(features), std, self.reward_mean, self.reward_scale, self.link)
 
     @torch.no_grad()
+    def value_features(self, features: Tensor) -> Tensor:
+        """(M,), the head at the data end on features (M, F)."""
+        return self._mean(features)
+
+    @torch.no_grad()
     def joint(self, prior: Prior, x_0: Tensor) -> Joint:
         """The joint posterior of the latent reward at the data end.
 

@@ -98,6 +98,7 @@ def _item_to_pb(item: PastItem) -> common_pb2.SlateItem:
         predicted_std=item.predicted_std,
         score=item.score,
         item=None if item.item_id is None else common_pb2.CatalogueItem(item_id=item.item_id),
+        stored_draw=item.stored_draw or "",
     )
 
 
@@ -112,6 +113,7 @@ def _item_from_pb(item: common_pb2.SlateItem, field: str) -> PastItem:
         predicted_std=item.predicted_std,
         score=item.score,
         item_id=item.item.item_id if item.HasField("item") else None,
+        stored_draw=item.stored_draw or None,
     )
 
 

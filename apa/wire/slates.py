@@ -64,6 +64,7 @@ def _item_to_pb(item: ShownItem) -> common_pb2.SlateItem:
         predicted_mean=item.predicted_mean,
         predicted_std=item.predicted_std,
         score=item.score,
+        stored_draw=item.stored_draw,
     )
     if item.png is not None:
         message.png = item.png
@@ -87,6 +88,7 @@ def _item_from_pb(item: common_pb2.SlateItem, field: str) -> ShownItem:
         predicted_mean=item.predicted_mean,
         predicted_std=item.predicted_std,
         score=item.score,
+        stored_draw=item.stored_draw,
         decoded=_decoded(item),
     )
 

@@ -64,14 +64,13 @@ def look(prior: Prior, pool: StoredPool, potential: Potential, beta: float, t_en
     """
     pool.check(prior)
     rows = rows_of(math.prod(prior.data_shape), batch_elements(pool.x.device.type))
-    parts = [
-        _reward(prior, Part(x, t_end, potential, wants_gradient=False)) for x in torch.split(pool.x, rows)
-    ]
+    parts = [reward_of(prior, potential, x, t_end) for x in torch.split(pool.x, rows)]
     return Outlook(torch.cat(parts), beta)
 
 
-def _reward(prior: Prior, part: Part) -> Tensor:
-    (evaluation,) = evaluate_all(prior, [part])
+def reward_of(prior: Prior, potential: Potential, x: Tensor, t: float) -> Tensor:
+    """(M,), float64: the reward of x: (M, *data_shape) at t, in one denoiser call."""
+    (evaluation,) = evaluate_all(prior, [Part(x, t, potential, wants_gradient=False)])
     if isinstance(evaluation, ApaError):
         raise evaluation
     return evaluation.reward

@@ -16,9 +16,10 @@ from apa.records.sampling import SamplingConfig, SamplingOverrides
 from apa.records.session import PolicyName, Session, SessionConfig
 from apa.store.slates import Reservation
 from sampler_service.calls import Job, SampleCall
+from sampler_service.expecting import AtOnce
 from sampler_service.masks import MAX_MASKED, Masks, check_maskable, masks_of
 from sampler_service.population import Population
-from sampler_service.showing import AtOnce, make_slate
+from sampler_service.showing import make_slate
 from tests.apa.surrogates.toys import ToyPrior, random_surrogate
 
 NUM_ITEMS, DIMS, N = 24, 3, 12

@@ -15,7 +15,7 @@ from sampler_service.calls import Job
 from sampler_service.masks import Masks
 from sampler_service.population import Population
 from sampler_service.selection import Round
-from sampler_service.showing import NEARBY, SHORT_LIST, Pool, pool_of, short_list
+from sampler_service.showable import NEARBY, SHORT_LIST, Pool, pool_of, short_list
 
 
 class FakeJob:

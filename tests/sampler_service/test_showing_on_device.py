@@ -10,11 +10,14 @@ import torch
 from torch import Tensor
 
 from apa.priors import Denoised
+from apa.surrogates.base import Surrogate
+from sampler_service.potential import SurrogatePotential
 from sampler_service.preview import preview_of
+from sampler_service.routes.outlook import reward_of
 from sampler_service.scheduler import Limits
 from sampler_service.service_loop import EngineThread
 from sampler_service.showing_on_device import OnDevice
-from tests.apa.surrogates.toys import ToyPrior, draw, random_surrogate
+from tests.apa.surrogates.toys import ToyPrior, draw, random_gp, random_mlp, random_surrogate
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
@@ -67,6 +70,44 @@ def test_a_joint_prediction_is_computed_in_bounded_batches_too(engine: EngineThr
     assert joint.covariance.device.type == "cpu"
     torch.testing.assert_close(joint.mean, whole.mean, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(joint.covariance, whole.covariance, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "surrogate",
+    [random_surrogate(4), random_gp(4), random_gp(4, "item")],
+    ids=["linear", "gp", "gp on items"],
+)
+def test_the_reward_of_items_needs_no_denoiser_once_their_features_are_known(
+    engine: EngineThread, surrogate: Surrogate
+) -> None:
+    x = draw(ToyPrior(), 25)
+    level = surrogate.feature_level
+    features = None if level is None else OnDevice(engine).features(ToyPrior(), level, x)
+
+    reward = OnDevice(engine).rewards(surrogate.to(engine.device), x, features)
+
+    assert reward is not None
+    joint = surrogate.joint(ToyPrior(), x)
+    torch.testing.assert_close(reward, joint.mean, rtol=1e-4, atol=1e-5)
+    if features is not None:
+        known = OnDevice(engine).joint_features(surrogate.to(engine.device), features)
+        assert known is not None
+        torch.testing.assert_close(known.covariance, joint.covariance, rtol=1e-4, atol=1e-5)
+
+
+def test_a_surrogate_that_reads_the_denoised_estimate_asks_the_denoiser_in_bounded_batches(
+    engine: EngineThread,
+) -> None:
+    prior, surrogate = Watched(), random_mlp()
+    x = draw(prior, 25)
+    assert OnDevice(engine).rewards(surrogate.to(engine.device), x, None) is None
+
+    potential = SurrogatePotential(surrogate.to(engine.device))
+    reward = OnDevice(engine).rewards_denoised(prior, potential, x, 0.001)
+
+    assert (prior.batches, prior.threads) == ([10, 10, 5], {"engine"})
+    whole = reward_of(ToyPrior(), SurrogatePotential(surrogate), x, 0.001)
+    torch.testing.assert_close(reward, whole, rtol=1e-4, atol=1e-5)
 
 
 def test_a_preview_comes_to_the_host_as_it_is(engine: EngineThread) -> None:

@@ -147,6 +147,7 @@ SHOWN_ITEMS = st.builds(
     predicted_std=FINITE,
     score=FINITE,
     decoded=st.none() | st.binary(max_size=20) | ITEMS,
+    stored_draw=st.just("") | IDS,
 )
 SLATES = st.builds(
     ShownSlate,
@@ -248,6 +249,7 @@ PAST_ITEMS = st.builds(
     predicted_std=FINITE,
     item_id=st.none() | TEXTS,
     score=FINITE,
+    stored_draw=st.none() | IDS,
 )
 HISTORY: st.SearchStrategy[Any] = st.one_of(
     VIEWS,

@@ -53,4 +53,4 @@ def test_messages_do_not_outgrow_their_tests() -> None:
     assert len(feedback_pb2.ExportSessionResponse.DESCRIPTOR.fields) == 4
     assert len(feedback_pb2.RecordedFeedback.DESCRIPTOR.fields) == 4
     assert len(common_pb2.Slate.DESCRIPTOR.fields) == 9
-    assert len(common_pb2.SlateItem.DESCRIPTOR.fields) == 10
+    assert len(common_pb2.SlateItem.DESCRIPTOR.fields) == 11
