@@ -52,6 +52,8 @@ class SamplerMetrics:
     surrogate_cache_hits: Counter
     surrogate_cache_queries: Counter
     surrogate_staleness_seconds: Histogram
+    runs_by_route: Counter
+    """By `route`: rank, pool_start, steer."""
     streams_ended: Counter
     """By `reason`: finished, cancelled, deadline, refused (the caller's mistake), busy, error."""
 
@@ -84,6 +86,7 @@ class SamplerMetrics:
                 "From feedback accepted to the first run that a surrogate fitted on it steers.",
                 FRESHNESS_BUCKETS,
             ),
+            runs_by_route=make.counter("runs_by_route_total", "Runs by the route that they took.", ["route"]),
             streams_ended=make.counter("streams_ended_total", "Sample streams ended.", ["reason"]),
         )
 

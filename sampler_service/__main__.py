@@ -21,17 +21,20 @@ from apa.store.due import DueStore
 from apa.store.sessions import SessionStore
 from apa.store.slates import SlateStore
 from apa.store.surrogates import SurrogateStore
+from sampler_service import stored_pools
 from sampler_service.config import SamplerSettings
 from sampler_service.live_catalogues import LiveCatalogues
 from sampler_service.measuring import Measuring
 from sampler_service.preparing import Preparing, Stores
 from sampler_service.prior_registry import PriorRegistry
+from sampler_service.routing import Routing
 from sampler_service.sampling_stream import SamplingStream
 from sampler_service.scheduler import BATCHES_UNDER_WAY, Limits
 from sampler_service.scheduler_batches import batch_elements
 from sampler_service.scoring import Scoring
 from sampler_service.service_loop import EngineThread
 from sampler_service.servicer import SamplerServicer
+from sampler_service.showing_on_device import OnDevice
 from sampler_service.stock import Stock
 from sampler_service.surrogate_cache import SurrogateCache
 
@@ -48,10 +51,18 @@ async def main(settings: SamplerSettings) -> None:
     catalogues = LiveCatalogues(catalogue_store, priors.all)
     catalogues.watch()
     preparing = _preparing(settings, client, priors, catalogues, measuring, device)
-    engine = EngineThread(_limits(settings, device), device=device, observer=measuring, on_death=_end_process)
+    engine = EngineThread(
+        _limits(settings, device),
+        weights={stored_pools.TENANT: stored_pools.SHARE},
+        device=device,
+        observer=measuring,
+        on_death=_end_process,
+    )
     engine.start()
     with ThreadPoolExecutor(settings.store_threads, thread_name_prefix="store") as threads:
-        stream = SamplingStream(preparing, engine, threads, measuring)
+        on_device = OnDevice(engine)
+        pools = stored_pools.StoredPools(on_device, settings.pool_size, settings.sampling(), priors.all)
+        stream = SamplingStream(preparing, Routing(pools, on_device), engine, threads, measuring)
         scoring = Scoring(preparing, stream.on_device)
         stock = Stock(catalogue_store, priors, catalogues)
         servicer = SamplerServicer(stream, scoring, stock, priors, measuring, threads)
@@ -59,6 +70,7 @@ async def main(settings: SamplerSettings) -> None:
         async def drain() -> None:
             priors.close()
             catalogues.close()
+            pools.close()
             await asyncio.to_thread(engine.stop, settings.grace_s)
 
         await serve("sampler", servicer.register, settings, on_drain=drain)

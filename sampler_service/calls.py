@@ -143,7 +143,7 @@ def resolve_config(
             expected=f"1 to {settings.max_steps}",
             found=str(config.num_steps),
         )
-    _check_route(config)
+    _check_route(config, session)
     return config if config.seed is not None else config.model_copy(update={"seed": secrets.randbits(63)})
 
 
@@ -156,10 +156,23 @@ def route_named_by(call: SampleCall, session: Session | None) -> str:
     return "the service's default"
 
 
-def _check_route(config: SamplingConfig) -> None:
-    if config.route not in ("auto", "steer"):
+def _check_route(config: SamplingConfig, session: Session | None) -> None:
+    """Raises InvalidArgument for a route that has nothing to weigh stored draws by, or weights to correct."""
+    if config.route in ("auto", "steer"):
+        return
+    if session is None:
         raise InvalidArgument(
-            "this release steers only", field="sampling.route", expected="steer", found=config.route
+            "only a session's run has a target to weigh stored draws by",
+            field="sampling.route",
+            expected="auto, steer, or a session",
+            found=config.route,
+        )
+    if not CORRECTORS[config.corrector].exact:
+        raise InvalidArgument(
+            "only exact weights lead from stored draws to the target",
+            field="sampling.route",
+            expected=f"auto or steer with corrector {config.corrector}, or corrector fkc or twisted",
+            found=config.route,
         )
 
 

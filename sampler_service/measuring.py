@@ -55,6 +55,10 @@ class Measuring(EngineObserver):
         """A call's first particle is ready to be sent."""
         self._metrics.time_to_first_particle_seconds.observe(seconds)
 
+    def routed(self, route: str) -> None:
+        """A call's particles come by this route."""
+        self._metrics.runs_by_route.labels(route).inc()
+
     def stream_ended(self, reason: str) -> None:
         self._metrics.streams_ended.labels(reason).inc()
 

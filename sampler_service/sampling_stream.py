@@ -13,22 +13,23 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from apa.errors import ApaError, Cancelled
-from apa.records.run_events import Finished, Preview, Progress, RunEvent, Started
+from apa.records.run_events import Finished, Progress, RunEvent, Started
 from apa.records.sampling import SamplingOverrides
 from apa.records.shown import ShownSlate
 from apa.wire.tensors import chunks
 from sampler_service import service_loop
-from sampler_service.calls import Job, SampleCall, route_named_by
+from sampler_service.calls import Job, SampleCall
 from sampler_service.engine import Progress as EngineProgress
 from sampler_service.measuring import Measuring
 from sampler_service.population import Population
 from sampler_service.potential import as_potential
 from sampler_service.preparing import Preparing
-from sampler_service.preview import Preview as EnginePreview
+from sampler_service.routing import Ranked, Routed, Routing
 from sampler_service.selection import policies
-from sampler_service.service_loop import EngineThread, RunHandle, RunRequest
+from sampler_service.service_loop import EngineThread, RunRequest
 from sampler_service.showing import Policies, as_shown, make_slate
 from sampler_service.showing_on_device import OnDevice
+from sampler_service.telling import finished_of, preview_of, started_of
 from sampler_service.unread import UnreadEvents
 
 T = TypeVar("T")
@@ -43,6 +44,7 @@ class SamplingStream:
     """
 
     preparing: Preparing
+    routing: Routing
     engine: EngineThread
     executor: Executor
     measuring: Measuring
@@ -101,25 +103,37 @@ class SamplingStream:
         self, job: Job, deadline_s: float | None, began_s: float, left: threading.Event
     ) -> AsyncGenerator[RunEvent, None]:
         max_bytes = self.preparing.settings.max_message_bytes
-        events = UnreadEvents(max_preview_bytes=max_bytes)
-        handle = self.engine.submit(_request(job, deadline_s), events.put)
-        try:
-            yield _started(handle, job)
-            while not isinstance(event := await events.get(), service_loop.Finished):
-                if isinstance(event, service_loop.Failed):
-                    raise event.error
-                if isinstance(event, EngineProgress):
-                    yield await self._progress(event)
-        finally:
-            handle.cancel()
+        asked_s = time.monotonic()
+        routed = await self._routed(job)
+        self.measuring.routed(routed.choice.name)
+        if routed.ranked is None:
+            events = UnreadEvents(max_preview_bytes=max_bytes)
+            handle = self.engine.submit(_request(job, routed, deadline_s), events.put)
+            try:
+                yield started_of(handle.run_id, job, routed.choice)
+                while not isinstance(event := await events.get(), service_loop.Finished):
+                    if isinstance(event, service_loop.Failed):
+                        raise event.error
+                    if isinstance(event, EngineProgress):
+                        yield await self._progress(event)
+            finally:
+                handle.cancel()
+        else:
+            yield started_of(uuid.uuid4().hex, job, routed.choice)
+            event = service_loop.Finished(routed.ranked.population, 0.0, time.monotonic() - asked_s)
         self.measuring.first_particle(time.monotonic() - began_s)
         population = await self._blocking(self.on_device.on_host, event.population)
         if job.call.include_particles or job.session is None:
             for chunk in chunks(population.x.numpy(), population.log_weights.numpy(), max_bytes):
                 yield chunk
         if job.session is not None:
-            yield await self._blocking(self._show, job, population, left)
-        yield _finished(event)
+            yield await self._blocking(self._show, job, population, routed.ranked, left)
+        yield finished_of(event, routed.denoiser_evaluations)
+
+    async def _routed(self, job: Job) -> Routed:
+        """Where nothing has to be weighed, without a thread of the store's."""
+        known = self.routing.at_once(job)
+        return await self._blocking(self.routing.of, job) if known is None else known
 
     async def _progress(self, progress: EngineProgress) -> Progress:
         preview = None
@@ -127,7 +141,7 @@ class SamplingStream:
             given = progress.preview
             # On a CPU there is nothing to wait for, and no thread of the store's to take for it.
             there = given.x_0_hat.device.type == "cpu"
-            preview = _preview(
+            preview = preview_of(
                 given if there else await self._blocking(self.on_device.preview_on_host, given)
             )
         return Progress(
@@ -139,13 +153,18 @@ class SamplingStream:
             preview,
         )
 
-    def _show(self, job: Job, population: Population, left: threading.Event) -> ShownSlate:
+    def _show(
+        self, job: Job, population: Population, ranked: Ranked | None, left: threading.Event
+    ) -> ShownSlate:
         slates = self.preparing.stores.slates
         assert job.session is not None
-        before = slates.shown_items(job.session.session_id) if job.catalogue is not None else set[str]()
+        # Of a catalogue, the ranked draws stand for items, as a run's particles do.
+        stored = ranked.candidates if ranked is not None and job.catalogue is None else None
+        known_by_name = job.catalogue is not None or stored is not None
+        before = slates.shown_items(job.session.session_id) if known_by_name else set[str]()
         config = job.session.config
         lifetime_s = config.answer_wait_s or self.preparing.settings.slate_lifetime_s
-        made = make_slate(job, population, before, lifetime_s, self.on_device, self.policies)
+        made = make_slate(job, population, before, lifetime_s, self.on_device, self.policies, stored)
         if left.is_set():
             # A slate that nobody sees would hold its budget until it expires.
             raise Cancelled("the caller left before the slate was stored")
@@ -188,52 +207,16 @@ class SamplingStream:
         return await asyncio.get_running_loop().run_in_executor(self.executor, call, *args)
 
 
-def _request(job: Job, deadline_s: float | None) -> RunRequest:
+def _request(job: Job, routed: Routed, deadline_s: float | None) -> RunRequest:
     return RunRequest(
         run_id=uuid.uuid4().hex,
         prior=job.prior,
         potential=as_potential(job.surrogate),
-        config=job.config,
+        config=routed.config,
         num_particles=job.num_particles,
         tenant=job.call.tenant if job.session is None else job.session.tenant,
         deadline_s=deadline_s,
         progress_every=job.call.progress_every,
         preview_particles=job.call.preview_particles,
-    )
-
-
-def _started(handle: RunHandle, job: Job) -> Started:
-    given = job.config.model_dump(include=set(SamplingOverrides.model_fields))
-    return Started(
-        run_id=handle.run_id,
-        request_id=job.call.request_id,
-        prior=job.prior.card.name,
-        surrogate_version=job.surrogate_version,
-        sampling=SamplingOverrides.model_validate(given),
-        num_particles=job.num_particles,
-        route="steer",
-        route_reason=route_named_by(job.call, job.session),
-    )
-
-
-def _preview(preview: EnginePreview) -> Preview:
-    return Preview(
-        rows=tuple(preview.rows.tolist()),
-        x_0_hat=preview.x_0_hat.numpy(),
-        log_weights=preview.log_weights.numpy(),
-    )
-
-
-def _finished(finished: service_loop.Finished) -> Finished:
-    population = finished.population
-    return Finished(
-        log_z=population.log_z,
-        kl_to_prior=population.kl_to_prior,
-        ess_history=population.ess_history,
-        num_resamplings=population.num_resamplings,
-        unique_ancestors=population.unique_ancestors,
-        clip_events=population.clip_events,
-        queue_seconds=finished.queue_s,
-        run_seconds=finished.run_s,
-        denoiser_evaluations=population.denoiser_evaluations,
+        start=routed.start,
     )

@@ -24,6 +24,7 @@ from sampler_service.potential import Potential
 from sampler_service.run import Plan, Run, plan_run, start_run
 from sampler_service.sampling import draw_seed
 from sampler_service.scheduler import Limits, Scheduler, Ticket
+from sampler_service.start import Start
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +42,7 @@ class RunRequest:
         deadline_s: on `time.monotonic`'s clock.
         progress_every: a Progress event every so many steps; 0 for none.
         preview_particles: denoised estimates that each of these carries, on the device.
+        start: the items that it begins at; pure noise when None.
     """
 
     run_id: str
@@ -52,6 +54,7 @@ class RunRequest:
     deadline_s: float | None = None
     progress_every: int = 0
     preview_particles: int = 0
+    start: Start | None = None
 
 
 @dataclass(frozen=True)
@@ -175,7 +178,9 @@ class EngineThread:
             DeadlineExceeded: its deadline has passed.
             Unavailable: the engine stops, has stopped, or has died.
         """
-        plan = plan_run(request.prior, request.potential, request.config, request.num_particles)
+        plan = plan_run(
+            request.prior, request.potential, request.config, request.num_particles, start=request.start
+        )
         now_s = time.monotonic()
         if request.deadline_s is not None and request.deadline_s <= now_s:
             raise DeadlineExceeded("the deadline had passed before the run was submitted")

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from apa.errors import ResourceExhausted
+from apa.errors import Cancelled, ResourceExhausted
 from apa.priors.base import Prior
 from apa.records.sampling import SamplingConfig
 from sampler_service.background import Background
 from sampler_service.grids import start_time
 from sampler_service.routes.stored_pool import StoredPool, seed_of
-from sampler_service.service_loop import Failed, Finished, RunEvent, RunRequest
+from sampler_service.service_loop import Failed, Finished, OnEvent, RunEvent, RunHandle, RunRequest
 from sampler_service.showing_on_device import OnDevice
 
 TENANT = "(stored draws)"
@@ -75,6 +75,8 @@ class StoredPools:
         self._served = served
         self._lock = threading.Lock()
         self._kept: dict[str, _Kept] = {}
+        self._under_way: set[RunHandle] = set()
+        self._closed = False
 
     def get(self, prior: Prior) -> Stored | None:
         """The prior's pool; None while it is being drawn, which begins when it is first asked for."""
@@ -87,11 +89,18 @@ class StoredPools:
             wanted = kept.features.get(level)
             if wanted is None:
                 wanted = Background(
-                    lambda: self._on_device.features(prior, level, stored.draws.x),
-                    f"features of pool {stored.pool_id}",
+                    lambda: self._features(stored, prior, level), f"features of pool {stored.pool_id}"
                 )
                 kept.features[level] = wanted
         return wanted.get()
+
+    def close(self) -> None:
+        """Nothing more is drawn: an engine that stops does not wait for what nobody will see."""
+        with self._lock:
+            self._closed = True
+            under_way = list(self._under_way)
+        for handle in under_way:
+            handle.cancel()
 
     def _of(self, prior: Prior) -> _Kept:
         with self._lock:
@@ -115,16 +124,40 @@ class StoredPools:
         seeded = config.model_copy(update={"seed": seed_of(prior.content_hash, number)})
         request = RunRequest(uuid.uuid4().hex, prior, None, seeded, CHUNK, tenant=TENANT)
         events: queue.SimpleQueue[RunEvent] = queue.SimpleQueue()
-        while True:
-            try:
-                self._on_device.engine.submit(request, events.put)
-                break
-            except ResourceExhausted as busy:
-                time.sleep(busy.retry_after_s or 1.0)
-        while not isinstance(event := events.get(), Finished):
-            if isinstance(event, Failed):
-                raise event.error
+        handle = self._submitted(request, events.put)
+        try:
+            while not isinstance(event := events.get(), Finished):
+                if isinstance(event, Failed):
+                    raise event.error
+        finally:
+            with self._lock:
+                self._under_way.discard(handle)
         return self._on_device.on_host(event.population).x
+
+    def _submitted(self, request: RunRequest, on_event: OnEvent) -> RunHandle:
+        """Once there is room for it to wait."""
+        while True:
+            with self._lock:
+                self._check_open()
+                try:
+                    handle = self._on_device.engine.submit(request, on_event)
+                except ResourceExhausted as full:
+                    busy = full
+                else:
+                    self._under_way.add(handle)
+                    return handle
+            time.sleep(busy.retry_after_s or 1.0)
+
+    def _features(self, stored: Stored, prior: Prior, level: float) -> Tensor:
+        parts = []
+        for x in torch.split(stored.draws.x, CHUNK):
+            self._check_open()
+            parts.append(self._on_device.features(prior, level, x))
+        return torch.cat(parts)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Cancelled("the stored draws are no longer wanted")
 
 
 def _pool_id(prior: Prior, config: SamplingConfig) -> str:

@@ -35,7 +35,10 @@ from sampler_service.live_catalogues import LiveCatalogues
 from sampler_service.measuring import Measuring
 from sampler_service.preparing import Preparing, Stores
 from sampler_service.prior_registry import PriorRegistry
+from sampler_service.routing import Routing
 from sampler_service.sampling_stream import SamplingStream
+from sampler_service.showing_on_device import OnDevice
+from sampler_service.stored_pools import StoredPools
 from sampler_service.surrogate_cache import SurrogateCache
 
 CALLERS, NUM_PARTICLES, NUM_STEPS = 8, 32, 25
@@ -59,7 +62,9 @@ async def _measure(address: str, scale: Scale) -> list[Row]:
         priors = PriorRegistry(list_priors)
         catalogues = LiveCatalogues(CatalogueStore(client), priors.all)
         preparing = Preparing(stores, priors, catalogues, cache, settings)
-        own = SamplingStream(preparing, thread, store, measuring)
+        on_device = OnDevice(thread)
+        pools = StoredPools(on_device, settings.pool_size, settings.sampling(), priors.all)
+        own = SamplingStream(preparing, Routing(pools, on_device), thread, store, measuring)
 
         def in_process() -> AsyncIterator[RunEvent]:
             return own.events(_call(), None)

@@ -80,6 +80,17 @@ def test_another_version_of_a_prior_has_a_pool_of_its_own_and_the_old_one_goes(
     assert kept.get(prior) is None, "it is begun anew"
 
 
+def test_nothing_more_is_drawn_once_it_is_closed(engine: EngineThread, prior: NetworkPrior) -> None:
+    kept = pools(engine, 65536, prior)
+    kept.get(prior)
+    wait_until(lambda: engine.num_running == 1, 60, "the first run")
+
+    kept.close()
+
+    wait_until(lambda: engine.num_running + engine.num_waiting == 0, 60, "the end of the run")
+    assert kept.get(prior) is None
+
+
 def test_features_are_computed_once_for_a_level(engine: EngineThread, prior: NetworkPrior) -> None:
     kept = pools(engine, 64, prior)
     stored = drawn(kept, prior)

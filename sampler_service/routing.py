@@ -1,0 +1,161 @@
+"""Which route a job's run takes, and what it needs to take it. Blocking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Generator, Tensor, zeros
+
+from apa.errors import Unavailable
+from apa.priors.base import Prior
+from apa.records.sampling import SamplingConfig
+from apa.surrogates.base import Surrogate
+from sampler_service.calls import Job, route_named_by
+from sampler_service.correctors import CORRECTORS
+from sampler_service.population import Population
+from sampler_service.potential import SurrogatePotential
+from sampler_service.routes.choosing import RouteChoice, choose
+from sampler_service.routes.outlook import Outlook
+from sampler_service.routes.taking import joined_late, rank
+from sampler_service.showing_on_device import OnDevice
+from sampler_service.start import Start, start_from
+from sampler_service.stored_candidates import StoredCandidates
+from sampler_service.stored_pools import Stored, StoredPools
+
+NOT_DRAWN = "the prior's stored draws are not there yet"
+TOO_DEAR = "the surrogate would ask the denoiser about each of the stored draws, more than a run does"
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """What takes the place of a run: N of the stored draws, and all of them, to choose a slate among."""
+
+    population: Population
+    candidates: StoredCandidates
+
+
+@dataclass(frozen=True)
+class Routed:
+    """How a job's particles come about.
+
+    Attributes:
+        config: of the run; where it begins at stored draws, of the rest of the path.
+        start: None for pure noise.
+        ranked: None where there is a run.
+        denoiser_evaluations: particles that the denoiser was asked about to tell, beside the run's own.
+    """
+
+    choice: RouteChoice
+    config: SamplingConfig
+    start: Start | None = None
+    ranked: Ranked | None = None
+    denoiser_evaluations: int = 0
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What the stored draws tell of a target."""
+
+    stored: Stored
+    features: Tensor | None
+    outlook: Outlook
+    denoiser_evaluations: int
+
+
+@dataclass(frozen=True)
+class Routing:
+    """Obeys a route that is named, and else takes the cheapest that is adequate."""
+
+    pools: StoredPools
+    on_device: OnDevice
+
+    def at_once(self, job: Job) -> Routed | None:
+        """The route of a job that has nothing to weigh; None where `of` has to say. Never waits."""
+        reason = _why_to_steer(job)
+        return None if reason is None else _steered(job, reason)
+
+    def of(self, job: Job) -> Routed:
+        """The route of a job with a surrogate.
+
+        Raises:
+            Unavailable: the route is named, and the stored draws are not there yet.
+        """
+        named = job.config.route
+        assert job.surrogate is not None, "a job without a surrogate has nothing to weigh"
+        known = self._known(job, job.surrogate)
+        if named == "auto":
+            if isinstance(known, str):
+                return _steered(job, known)
+            return _routed(job, choose(known.outlook, job.num_particles), known)
+        if isinstance(known, str):
+            raise _not_there_yet(job)
+        return _routed(job, RouteChoice(named, route_named_by(job.call, job.session)), known)
+
+    def _known(self, job: Job, surrogate: Surrogate) -> _Known | str:
+        """Or why nothing is known."""
+        prior, beta = job.prior, job.config.beta
+        if job.config.route == "auto" and not self._weighs_cheaply(prior, surrogate):
+            return TOO_DEAR
+        stored = self.pools.get(prior)
+        if stored is None:
+            return NOT_DRAWN
+        stored.draws.check(prior)
+        x, level, features = stored.draws.x, surrogate.feature_level, None
+        if level is not None:
+            features = self.pools.features(stored, prior, level)
+            if features is None:
+                return NOT_DRAWN
+        reward = self.on_device.rewards(surrogate, x, features)
+        if reward is not None:
+            return _Known(stored, features, Outlook(reward, beta), 0)
+        potential = SurrogatePotential(surrogate)
+        reward = self.on_device.rewards_denoised(prior, potential, x, job.config.t_end)
+        return _Known(stored, features, Outlook(reward, beta), len(x))
+
+    def _weighs_cheaply(self, prior: Prior, surrogate: Surrogate) -> bool:
+        """Whether the reward of stored draws is had without the denoiser, once their features are known."""
+        if surrogate.feature_level is not None:
+            return True
+        return self.on_device.rewards(surrogate, zeros(1, *prior.data_shape), None) is not None
+
+
+def _why_to_steer(job: Job) -> str | None:
+    """Why there is nothing to weigh; None where there is."""
+    if job.session is None:
+        return "draws of the prior itself"
+    if job.surrogate is None:
+        return "nothing is learnt yet: draws of the prior itself"
+    if job.config.route == "steer":
+        return route_named_by(job.call, job.session)
+    if not CORRECTORS[job.config.corrector].exact:
+        return f"the corrector {job.config.corrector} has no weights, and another route needs them"
+    return None
+
+
+def _steered(job: Job, reason: str) -> Routed:
+    return Routed(RouteChoice("steer", reason), job.config)
+
+
+def _routed(job: Job, choice: RouteChoice, known: _Known) -> Routed:
+    asked = known.denoiser_evaluations
+    seed = job.config.seed
+    assert seed is not None, "a job's seed is drawn"
+    draws, outlook, n = known.stored.draws, known.outlook, job.num_particles
+    if choice.name == "rank":
+        population = rank(draws, outlook, n, seed)
+        candidates = StoredCandidates(known.stored, known.features, outlook.tilt)
+        return Routed(choice, job.config, ranked=Ranked(population, candidates), denoiser_evaluations=asked)
+    if choice.name == "pool_start":
+        start = start_from(draws.x, outlook.reward, job.config.beta, n, Generator().manual_seed(seed))
+        return Routed(choice, joined_late(job.config), start=start, denoiser_evaluations=asked)
+    return Routed(choice, job.config, denoiser_evaluations=asked)
+
+
+def _not_there_yet(job: Job) -> Unavailable:
+    return Unavailable(
+        NOT_DRAWN,
+        field="sampling.route",
+        expected="auto or steer, or to wait until they are drawn",
+        found=job.config.route,
+        retry_after_s=1.0,
+    )
