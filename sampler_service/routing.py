@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import Generator, Tensor, zeros
+from torch import Generator, Tensor, isfinite, zeros
 
-from apa.errors import Unavailable
+from apa.errors import NumericalError, Unavailable
 from apa.priors.base import Prior
 from apa.records.sampling import SamplingConfig
 from apa.surrogates.base import Surrogate
@@ -79,6 +79,7 @@ class Routing:
 
         Raises:
             Unavailable: the route is named, and the stored draws are not there yet.
+            NumericalError: the reward of a stored draw is not finite.
         """
         named = job.config.route
         assert job.surrogate is not None, "a job without a surrogate has nothing to weigh"
@@ -105,12 +106,13 @@ class Routing:
             features = self.pools.features(stored, prior, level)
             if features is None:
                 return NOT_DRAWN
-        reward = self.on_device.rewards(surrogate, x, features)
-        if reward is not None:
-            return _Known(stored, features, Outlook(reward, beta), 0)
-        potential = SurrogatePotential(surrogate)
-        reward = self.on_device.rewards_denoised(prior, potential, x, job.config.t_end)
-        return _Known(stored, features, Outlook(reward, beta), len(x))
+        reward, asked = self.on_device.rewards(surrogate, x, features), 0
+        if reward is None:
+            potential = SurrogatePotential(surrogate)
+            reward, asked = self.on_device.rewards_denoised(prior, potential, x, job.config.t_end), len(x)
+        if not bool(isfinite(reward).all()):
+            raise NumericalError("a non-finite reward of a stored draw", expected="finite rewards")
+        return _Known(stored, features, Outlook(reward, beta), asked)
 
     def _weighs_cheaply(self, prior: Prior, surrogate: Surrogate) -> bool:
         """Whether the reward of stored draws is had without the denoiser, once their features are known."""

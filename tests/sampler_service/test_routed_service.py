@@ -116,6 +116,7 @@ def test_ranked_slates_are_of_stored_draws_and_none_comes_twice(
         names = stored_names(world, session, slate.slate_id)
         rows = [int(name.rsplit("-", 1)[1]) for name in names]
         assert [item.population_index for item in slate.items] == rows
+        assert [item.stored_draw for item in slate.items] == names
         np.testing.assert_allclose([item.x for item in slate.items], draws[rows], atol=1e-3)
         assert all(item.predicted_std > 0.0 and item.item is None for item in slate.items)
         seen += names
@@ -146,6 +147,7 @@ def test_the_history_knows_no_catalogue_of_a_stored_draw(
     (past,) = [one for one in slates if one.slate_id == slate.slate_id]
 
     assert [item.item_id for item in past.items] == [None] * 8
+    assert [item.stored_draw for item in past.items] == [item.stored_draw for item in slate.items]
 
 
 def test_auto_ranks_for_a_common_taste_and_steers_for_a_rare_one_or_for_none(
@@ -165,6 +167,20 @@ def test_auto_ranks_for_a_common_taste_and_steers_for_a_rare_one_or_for_none(
     assert "512 stored draws are worth" in common.route_reason
     assert "fewer than the 16 of a run" in rare.route_reason
     assert "no weights" in guided.route_reason
+
+
+def test_the_rarer_the_taste_the_dearer_the_route(client: Client, world: TrainerWorld) -> None:
+    session = fitted(world)
+    run(client, session, "rank")
+    betas = [0.1 * 2.0**power for power in range(17)]
+
+    taken = [run(client, session, "auto", sampling={"beta": beta}) for beta in betas]
+
+    routes = [result.started.route for result in taken]
+    assert set(routes) == {"rank", "pool_start", "steer"}
+    assert routes == sorted(routes, key=["rank", "pool_start", "steer"].index)
+    asked = [result.finished.denoiser_evaluations for result in taken]
+    assert asked == sorted(asked)
 
 
 def test_what_is_weighed_by_the_denoiser_is_weighed_only_where_it_is_named(
