@@ -20,6 +20,8 @@ from trainer_worker.observations import Observations
 VERSION = 2
 """Of what a cell measures: counted up by hand when a change of code makes older cells worthless."""
 
+YOUNGER = (("route", "steer"), ("route", None))
+
 
 @dataclass(frozen=True, order=True)
 class Cell:
@@ -45,8 +47,20 @@ class Cell:
         """The same for the same result, as far as configs and the prior's weights tell."""
         task = task_of(self.task)
         method = methods_for(task)[self.method]
-        told = [VERSION, asdict(self), task.describe, method.describe(task)]
+        told = as_before([VERSION, asdict(self), task.describe, method.describe(task)])
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def as_before(told: Any) -> Any:
+    """Without settings that are younger than the archive, where they say what always was done."""
+    match told:
+        case dict():
+            kept = {name: value for name, value in told.items() if (name, value) not in YOUNGER}
+            return {name: as_before(value) for name, value in kept.items()}
+        case list() | tuple():
+            return [as_before(value) for value in told]
+        case _:
+            return told
 
 
 def run_cell(cell: Cell, count_operations: bool = False) -> dict[str, Any]:

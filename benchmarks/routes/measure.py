@@ -9,11 +9,10 @@ from dataclasses import dataclass
 
 import torch
 
-from apa.records.sampling import SamplingConfig
+from apa.records.sampling import RouteName, SamplingConfig
 from benchmarks.routes.cases import Place
 from sampler_service.config import SamplerSettings
 from sampler_service.routes import Outlook, StoredPool, Taken, certify, choose, take
-from sampler_service.routes.choosing import RouteName
 
 ROUTES: tuple[RouteName, ...] = ("rank", "pool_start", "steer")
 NUM_PARTICLES, NUM_SHOWN = 32, 8

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
+import pytest
+
+from benchmarks.alignment.archive import ARCHIVE
+from benchmarks.alignment.cache import Cache
+from benchmarks.alignment.cell import as_before
 from benchmarks.alignment.grid import NUM_SEEDS, NUM_TASTES, cells_of
 from benchmarks.alignment.methods import ALGORITHM_1, METHODS, OURS
 from benchmarks.alignment.tasks import FIRST_HELD_OUT, TASKS, task_of
@@ -58,3 +64,20 @@ def test_the_long_task_has_all_pairs_of_what_is_judged_there() -> None:
     first = [cell for cell in cells if (cell.rarity, cell.flip) == (0.4, 0.0)]
     assert len(first) == 2 * NUM_TASTES
     assert len(cells) > len(first), "another rarity, and flipped answers"
+
+
+@pytest.mark.parametrize("task", list(TASKS))
+def test_results_of_today_s_defaults_are_in_the_archive(task: str, tmp_path: Path) -> None:
+    cells = cells_of("thinned", "held-out", [task], [OURS, ALGORITHM_1])
+
+    cache = Cache(tmp_path, ARCHIVE)
+
+    assert [cell for cell in cells if cache.get(cell) is None] == []
+
+
+def test_a_setting_younger_than_the_archive_counts_once_it_says_something_new() -> None:
+    old = {"sampling": {"beta": 9.0}, "rarities": [0.1]}
+
+    assert as_before({"sampling": {"beta": 9.0, "route": "steer"}, "rarities": (0.1,)}) == old
+    assert as_before({"sampling": {"beta": 9.0, "route": None}, "rarities": [0.1]}) == old
+    assert as_before({"sampling": {"beta": 9.0, "route": "rank"}, "rarities": [0.1]}) != old
