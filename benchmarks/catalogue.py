@@ -10,36 +10,24 @@ import multiprocessing
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from apa.client import AsyncClient, CatalogueEntry, Client, Progress
 from apa.errors import ApaError
 from apa.priors.catalogue import Catalogue
-from apa.records.session import Session, SessionConfig, SurrogateFamily, SurrogateVersion
-from apa.store.connection import connect
-from apa.store.due import DueStore
-from apa.store.sessions import SessionStore
-from apa.store.surrogates import SurrogateStore
-from apa.surrogates import version_of
+from apa.records.session import SurrogateFamily
 from benchmarks.engine.users import prior
-from benchmarks.refit.processes import Part, redis_in, running
 from benchmarks.report import Row, Scale, report, row
-from trainer_worker.fit import fit
-from trainer_worker.observations import Observations
+from benchmarks.serving import UNUSED, learnt, sampler_in
 
 PRIOR = "films"
 CANDIDATES = 1000
 FAMILIES: tuple[SurrogateFamily, ...] = ("gp", "linear")
 CALLERS, NUM_PARTICLES, NUM_STEPS = 16, 32, 100
-UNUSED = "127.0.0.1:1"
-"""Nobody here says anything to the feedback service."""
 
 
 def run(scale: Scale, path: Path | None) -> None:
@@ -50,39 +38,11 @@ def run(scale: Scale, path: Path | None) -> None:
 def measure(scale: Scale) -> list[Row]:
     films = prior(PRIOR).catalogue
     assert films is not None
-    with tempfile.TemporaryDirectory() as folder, _served(Path(folder)) as (address, redis_url):
-        sessions = {family: _learnt(redis_url, family) for family in FAMILIES}
+    with tempfile.TemporaryDirectory() as folder, sampler_in(Path(folder)) as (address, redis_url):
+        sessions = {family: learnt(redis_url, PRIOR, family, family) for family in FAMILIES}
         with Client(sampler=address, feedback=UNUSED) as apa:
             rows = [one for session in sessions.items() for one in _scores(apa, *session, films, scale)]
         return rows + _changes(address, films, scale)
-
-
-@contextmanager
-def _served(folder: Path) -> Iterator[tuple[str, str]]:
-    """Where a sampler listens, and its Redis."""
-    with (
-        redis_in(folder) as url,
-        running([Part("sampler_service", folder, {"REDIS_URL": url})]) as (ready,),
-    ):
-        yield f"127.0.0.1:{ready.port}", url
-
-
-def _learnt(redis_url: str, family: SurrogateFamily) -> str:
-    """A session with a surrogate of 32 answers."""
-    films = prior(PRIOR)
-    x = torch.randn(32, *films.data_shape, generator=torch.Generator().manual_seed(0))
-    blob = fit(family, films, Observations.scalar(x, x[:, 0]), seed=0).to_bytes()
-    client = connect(redis_url)
-    config = SessionConfig(prior=PRIOR, budget=80, surrogate=family)
-    SessionStore(client).create(Session(session_id=family, config=config, created_at=0.0))
-    lease = DueStore(client).acquire(family, 60.0)
-    assert lease is not None
-    version = SurrogateVersion(
-        version=version_of(blob), family=family, trained_events=0, published_at=time.time()
-    )
-    assert SurrogateStore(client).publish(lease, version, blob)
-    client.close()
-    return family
 
 
 def _scores(apa: Client, family: SurrogateFamily, session: str, films: Catalogue, scale: Scale) -> list[Row]:

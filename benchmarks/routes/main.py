@@ -1,4 +1,4 @@
-"""`python -m benchmarks routes`: the map, and what the choice of a route has to reach."""
+"""`python -m benchmarks routes`: the map, what the choice of a route has to reach, and routes over gRPC."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from benchmarks.report import Row, Scale, begin, end, row, table, write
 from benchmarks.routes.cases import places
 from benchmarks.routes.measure import ROUTES, Cell, measure
+from benchmarks.routes.served import served
 
 DIMENSIONS = (2, 16, 64)
 RARITIES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
@@ -29,8 +30,8 @@ def run(scale: Scale, path: Path | None) -> None:
     for place in grid:
         cells.append(measure(place, scale.pick(40, 8)))
         print(line(cells[-1]), flush=True)
+    rows = [*targets(cells), *served(scale)]
     end(circumstances)
-    rows = targets(cells)
     print(table(rows))
     found = [_as_json(cell) for cell in cells]
     write(

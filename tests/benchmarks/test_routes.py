@@ -71,6 +71,8 @@ def test_the_command_writes_what_it_prints(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(routes, "places", lambda *_: [PLACE])
+    # Half a minute of drawing: `make demo` and the benchmark itself run it.
+    monkeypatch.setattr(routes, "served", lambda _: [])
 
     routes.run(Scale(quick=True), tmp_path / "routes.json")
 
