@@ -69,7 +69,10 @@ def test_rows_that_are_the_same_leave_no_pivot_below_the_ratio() -> None:
     design, y = 1e4 * _drawn(1, 6).expand(30, -1), _drawn(30)
     stacked, answers = _filled_up(design, y, 32)
     found = log_posterior((stacked @ stacked.mT)[:, None], answers)[0, 0]
-    torch.testing.assert_close(found, ridge.log_posterior(ridge.spectrum(design, y)), rtol=1e-4, atol=1e-4)
+    expected = ridge.log_posterior(ridge.spectrum(design, y))
+    # Each of 29 eigenvalues that are 0 comes out as a rounding of the largest, which depends on the processor.
+    rounding = len(y) * torch.finfo(torch.float64).eps * float(design.square().sum())
+    assert bool(((found - expected).abs() <= rounding / ridge.RATIOS + 1e-8).all())
 
 
 def test_more_pivots_than_float64_can_multiply() -> None:
