@@ -70,7 +70,7 @@ def test_rows_that_are_the_same_leave_no_pivot_below_the_ratio() -> None:
     stacked, answers = _filled_up(design, y, 32)
     found = log_posterior((stacked @ stacked.mT)[:, None], answers)[0, 0]
     expected = ridge.log_posterior(ridge.spectrum(design, y))
-    # Each of 29 eigenvalues that are 0 comes out as a rounding of the largest, which depends on the processor.
+    # Of 29 eigenvalues that are 0 each comes out as a rounding of the largest, which processors differ in.
     rounding = len(y) * torch.finfo(torch.float64).eps * float(design.square().sum())
     assert bool(((found - expected).abs() <= rounding / ridge.RATIOS + 1e-8).all())
 
