@@ -79,11 +79,21 @@ def pool_of(
     return Pool(torch.from_numpy(decoded.rows), vectors.to(population.x), item_ids)
 
 
-def short_list(pool: Pool, prediction: Prediction, at: Round) -> tuple[Pool, Prediction]:
-    """What has the highest upper bounds, in the pool's order; what is known jointly is known of few."""
-    if len(pool) <= SHORT_LIST:
+def short_list(
+    pool: Pool, prediction: Prediction, at: Round, left_out: Tensor | None = None
+) -> tuple[Pool, Prediction]:
+    """What has the highest upper bounds, in the pool's order; what is known jointly is known of few.
+
+    Args:
+        left_out: (M,), true at what is not to be in it.
+    """
+    if len(pool) <= SHORT_LIST and left_out is None:
         return pool, prediction
-    places = upper_bound(prediction, kappa(at)).topk(SHORT_LIST).indices.sort().values
+    bounds, number = upper_bound(prediction, kappa(at)), len(pool)
+    if left_out is not None:
+        bounds = bounds.masked_fill(left_out, -torch.inf)
+        number -= int(left_out.sum())
+    places = bounds.topk(min(SHORT_LIST, number)).indices.sort().values
     return pool.part(places), Prediction(prediction.mean[places], prediction.std[places])
 
 

@@ -90,15 +90,16 @@ def make_slate(
     assert job.session is not None
     # A cold start shows draws of the prior as they come.
     looks_around = job.surrogate is not None and policies[job.session.config.policy].looks_around
+    seen = None
     if stored is None:
         pool = pool_of(job, population, shown_before, looks_around)
     else:
-        pool, population = stored.unseen(shown_before), stored.whole(population)
+        pool, population, seen = stored.all, stored.whole(population), stored.seen(shown_before)
     prediction = expected_of(job, pool, expecting)
     assert job.reservation is not None
     at = Round(job.reservation.round_index, total_rounds(job.session.config))
     if looks_around or stored is not None:
-        pool, prediction = short_list(pool, prediction, at)
+        pool, prediction = short_list(pool, prediction, at, seen)
     if stored is not None:
         # All of the pool would be too many to compare.
         pool, prediction = without_likes(pool, prediction)

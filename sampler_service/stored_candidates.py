@@ -26,14 +26,18 @@ class StoredCandidates:
     features: Tensor | None
     log_weights: Tensor
 
-    def unseen(self, shown_before: Collection[str]) -> Pool:
-        """Those whose names are not among these."""
-        names = [self.stored.name(row) for row in range(len(self.stored.draws))]
-        rows = torch.tensor(
-            [row for row, name in enumerate(names) if name not in shown_before], dtype=torch.long
-        )
-        features = None if self.features is None else self.features[rows]
-        return Pool(rows, self.stored.draws.x[rows], None, [names[row] for row in rows.tolist()], features)
+    @property
+    def all(self) -> Pool:
+        """Every one of them, nothing copied."""
+        rows = torch.arange(len(self.stored.draws))
+        return Pool(rows, self.stored.draws.x, None, self.stored.names, self.features)
+
+    def seen(self, shown_before: Collection[str]) -> Tensor:
+        """(M,), true at those whose names are among these."""
+        seen = torch.zeros(len(self.stored.draws), dtype=torch.bool)
+        rows = self.stored.rows
+        seen[[rows[name] for name in shown_before if name in rows]] = True
+        return seen
 
     def whole(self, ranked: Population) -> Population:
         """All of the pool as one weighted population, of the seed of the one that was drawn from it."""

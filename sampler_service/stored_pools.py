@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -40,9 +41,15 @@ class Stored:
     draws: StoredPool
     pool_id: str
 
-    def name(self, row: int) -> str:
-        """What a draw is known by, in every process and after a restart."""
-        return f"{self.pool_id}-{row}"
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """What each draw is known by, in every process and after a restart."""
+        return tuple(f"{self.pool_id}-{row}" for row in range(len(self.draws)))
+
+    @cached_property
+    def rows(self) -> dict[str, int]:
+        """The row of each draw by its name."""
+        return {name: row for row, name in enumerate(self.names)}
 
 
 @dataclass(frozen=True, eq=False)

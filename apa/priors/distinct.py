@@ -64,7 +64,8 @@ def neighbourhood(index: VectorIndex, x: NDArray[np.floating], count: int, taken
         were come to, nearer ones first.
     """
     count = min(count, int((~taken).sum()))
-    depth = min(len(taken), _FIRST_DEPTH)
+    # No shallower search finds as many.
+    depth = min(len(taken), max(_FIRST_DEPTH, -(-count // len(x))))
     while True:
         near, squared = index.search(x, depth)
         free = ~taken[near]

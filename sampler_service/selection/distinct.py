@@ -21,6 +21,9 @@ def distinct(x: Tensor, tolerance: float = DEFAULT_TOLERANCE) -> Tensor:
     squared = gram.diagonal()[:, None] + gram.diagonal()[None, :] - 2.0 * gram
     rounding = 1e-12 * (1.0 + gram.diagonal().max())
     near = squared <= tolerance**2 * flat.shape[1] + rounding
+    if int(near.sum()) == len(x):
+        # Each is near itself alone.
+        return torch.arange(len(x), device=x.device)
     kept = torch.zeros(len(x), dtype=torch.bool, device=x.device)
     for row in range(len(x)):
         kept[row] = not bool((near[row] & kept).any())

@@ -59,7 +59,7 @@ def test_a_pool_begins_when_it_is_asked_for_and_has_the_same_draws_whatever_its_
 
     assert (len(small.draws), len(large.draws)) == (64, CHUNK + 10)
     assert torch.equal(small.draws.x, large.draws.x[:64])
-    assert small.name(3) == large.name(3)
+    assert small.names[3] == large.names[3]
     first = draw_pool(prior, CHUNK, CONFIG, generation=0)
     torch.testing.assert_close(large.draws.x[:CHUNK], first.x, rtol=1e-5, atol=1e-5)
     assert len(torch.unique(large.draws.x, dim=0)) == CHUNK + 10
@@ -76,7 +76,7 @@ def test_another_version_of_a_prior_has_a_pool_of_its_own_and_the_old_one_goes(
     new = drawn(kept, newer)
 
     assert new.draws.prior_hash == newer.content_hash != old.draws.prior_hash
-    assert new.name(0) != old.name(0)
+    assert new.names[0] != old.names[0]
     assert kept.get(prior) is None, "it is begun anew"
 
 
