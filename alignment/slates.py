@@ -19,13 +19,14 @@ from sampler_service.calls import Job, SampleCall, cold_particles, resolve_confi
 from sampler_service.config import SamplerSettings
 from sampler_service.expecting import AtOnce
 from sampler_service.population import Population
+from sampler_service.routing import Ranked
 from sampler_service.sampling import sample
 from sampler_service.showing import make_slate
 
 SESSION_ID = "in-process"
 
-Draw = Callable[[Job], Population]
-"""The population of a round, whose distinct particles the policy chooses from."""
+Draw = Callable[[Job], Population | Ranked]
+"""The population of a round, whose distinct particles the policy chooses from; or ranked stored draws."""
 
 
 def steered(job: Job) -> Population:
@@ -43,8 +44,9 @@ class Shown:
 
     @property
     def item_ids(self) -> set[str]:
-        """Of a catalogue; empty for every other prior."""
-        return {item.item_id for item in self.slate.items if item.item_id is not None}
+        """What is not shown again: items of a catalogue, and stored draws by their names."""
+        named = ((item.item_id, item.stored_draw) for item in self.slate.items)
+        return {name for names in named for name in names if name}
 
 
 def show(
@@ -62,13 +64,14 @@ def show(
 
     Args:
         asked: answers that the slate asks for.
-        shown_before: ids of catalogue items that are not shown again.
+        shown_before: ids of catalogue items, and names of stored draws, that are not shown again.
         draw: where the population comes from.
         beta_factor: of the surrogate, see `RefitQuality`.
     """
     job = _job(prior, surrogate, config, round_index, asked, seed, beta_factor)
-    population = draw(job)
-    made = make_slate(job, population, shown_before, math.inf, AtOnce())
+    drawn = draw(job)
+    population, stored = (drawn.population, drawn.candidates) if isinstance(drawn, Ranked) else (drawn, None)
+    made = make_slate(job, population, shown_before, math.inf, AtOnce(), stored=stored)
     items = [torch.from_numpy(particle.x) for particle in made.particles]
     x = torch.stack(items) if items else population.x[:0]
     return Shown(made.slate, x, population)

@@ -61,7 +61,14 @@ async def main(settings: SamplerSettings) -> None:
     engine.start()
     with ThreadPoolExecutor(settings.store_threads, thread_name_prefix="store") as threads:
         on_device = OnDevice(engine)
-        pools = stored_pools.StoredPools(on_device, settings.pool_size, settings.sampling(), priors.all)
+        pools = stored_pools.StoredPools(
+            on_device,
+            settings.pool_size,
+            settings.sampling(),
+            priors.all,
+            priors.folder_of,
+            settings.pool_dir,
+        )
         stream = SamplingStream(preparing, Routing(pools, on_device), engine, threads, measuring)
         scoring = Scoring(preparing, stream.on_device)
         stock = Stock(catalogue_store, priors, catalogues)

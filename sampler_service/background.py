@@ -20,14 +20,15 @@ class Background(Generic[T]):
     Args:
         make: may take long.
         what: for the log.
+        made: the value, where it is there already.
     """
 
-    def __init__(self, make: Callable[[], T], what: str) -> None:
+    def __init__(self, make: Callable[[], T], what: str, made: T | None = None) -> None:
         self._make = make
         self._what = what
         self._lock = threading.Lock()
         self._under_way = False
-        self._made: T | None = None
+        self._made = made
 
     def get(self) -> T | None:
         """The value, or None while it is being made; never waits."""

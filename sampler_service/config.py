@@ -59,7 +59,10 @@ class SamplerSettings(ServerSettings):
     route: Literal["auto", "steer"] = "steer"
     """Of runs that name none: steer from noise, or the cheapest route that is adequate."""
     pool_size: int = Field(default=4096, ge=64, le=65536)
-    """Stored draws of a prior, drawn in the background once a route first asks for them."""
+    """Stored draws of a prior whose folder holds none, drawn in the background once a route first asks for
+    them."""
+    pool_dir: Path | None = None
+    """Keeps the draws of such a pool here, for the next start; several samplers may share it."""
 
     gumbel_temperature: float = Field(default=TEMPERATURE, ge=0.01, le=100.0)
     """Of the policy gumbel_top_k, in standard deviations of the candidates' scores: higher explores more."""

@@ -67,6 +67,10 @@ class PriorRegistry:
     def all(self) -> Mapping[str, Prior]:
         return {name: found for name, found in self._found.items() if not isinstance(found, ApaError)}
 
+    def folder_of(self, prior: Prior) -> Path | None:
+        """Where a prior that is served was loaded from."""
+        return next((self._loaded[name][0] for name, one in self.all().items() if one is prior), None)
+
     def refresh(self) -> None:
         """Loads each folder that is new or has changed, once two looks in a row have found it the same.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from torch import Generator, Tensor, isfinite, zeros
 
@@ -13,17 +14,32 @@ from apa.surrogates.base import Surrogate
 from sampler_service.calls import Job, route_named_by
 from sampler_service.correctors import CORRECTORS
 from sampler_service.population import Population
-from sampler_service.potential import SurrogatePotential
+from sampler_service.potential import Potential, SurrogatePotential
 from sampler_service.routes.choosing import RouteChoice, choose
 from sampler_service.routes.outlook import Outlook
 from sampler_service.routes.taking import joined_late, rank
-from sampler_service.showing_on_device import OnDevice
 from sampler_service.start import Start, start_from
 from sampler_service.stored_candidates import StoredCandidates
-from sampler_service.stored_pools import Stored, StoredPools
+from sampler_service.stored_pools import Stored
 
 NOT_DRAWN = "the prior's stored draws are not there yet"
 TOO_DEAR = "the surrogate would ask the denoiser about each of the stored draws, more than a run does"
+
+
+class Pools(Protocol):
+    """Where the stored draws of a prior are kept; each None where they are not there yet."""
+
+    def get(self, prior: Prior) -> Stored | None: ...
+
+    def features(self, stored: Stored, prior: Prior, level: float) -> Tensor | None: ...
+
+
+class Reading(Protocol):
+    """Who reads the rewards of stored draws; see `OnDevice`."""
+
+    def rewards(self, surrogate: Surrogate, x: Tensor, features: Tensor | None) -> Tensor | None: ...
+
+    def rewards_denoised(self, prior: Prior, potential: Potential, x: Tensor, t: float) -> Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -66,8 +82,8 @@ class _Known:
 class Routing:
     """Obeys a route that is named, and else takes the cheapest that is adequate."""
 
-    pools: StoredPools
-    on_device: OnDevice
+    pools: Pools
+    reading: Reading
 
     def at_once(self, job: Job) -> Routed | None:
         """The route of a job that has nothing to weigh; None where `of` has to say. Never waits."""
@@ -106,10 +122,10 @@ class Routing:
             features = self.pools.features(stored, prior, level)
             if features is None:
                 return NOT_DRAWN
-        reward, asked = self.on_device.rewards(surrogate, x, features), 0
+        reward, asked = self.reading.rewards(surrogate, x, features), 0
         if reward is None:
             potential = SurrogatePotential(surrogate)
-            reward, asked = self.on_device.rewards_denoised(prior, potential, x, job.config.t_end), len(x)
+            reward, asked = self.reading.rewards_denoised(prior, potential, x, job.config.t_end), len(x)
         if not bool(isfinite(reward).all()):
             raise NumericalError("a non-finite reward of a stored draw", expected="finite rewards")
         return _Known(stored, features, Outlook(reward, beta), asked)
@@ -118,7 +134,7 @@ class Routing:
         """Whether the reward of stored draws is had without the denoiser, once their features are known."""
         if surrogate.feature_level is not None:
             return True
-        return self.on_device.rewards(surrogate, zeros(1, *prior.data_shape), None) is not None
+        return self.reading.rewards(surrogate, zeros(1, *prior.data_shape), None) is not None
 
 
 def _why_to_steer(job: Job) -> str | None:

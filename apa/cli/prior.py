@@ -1,4 +1,4 @@
-"""`apa prior`: which priors there are, and fitting one of your own."""
+"""`apa prior`: which priors there are, fitting one of your own, and drawing from it ahead."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from apa.errors import ApaError
 from apa.prior_folders import find_prior, list_priors, read_card
 from apa.records.prior_card import PriorCard
 
-app = typer.Typer(no_args_is_help=True, help="Priors: list, show, fit.")
+app = typer.Typer(no_args_is_help=True, help="Priors: list, show, fit, draw.")
 
 Folders = Annotated[
     list[Path] | None,
@@ -71,6 +71,14 @@ def show(
 def fit(context: typer.Context) -> None:
     """Fit a prior to your vectors or images and store it as a folder. Options: `apa prior fit --help`."""
     run_module("trainer_worker.priors", "apa prior", ["fit", *context.args])
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+)
+def draw(context: typer.Context) -> None:
+    """Draw from a prior ahead, into its folder, to rank at once. Options: `apa prior draw --help`."""
+    run_module("sampler_service.drawing", "apa prior draw", context.args)
 
 
 def _cards(directories: list[Path]) -> tuple[dict[str, PriorCard], list[ApaError]]:

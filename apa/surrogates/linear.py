@@ -189,6 +189,10 @@ class LinearSurrogate(Surrogate):
             )
 
 
+DATA_END_LOG_SNR = 6.0
+"""Where heads read the features of items."""
+
+
 def data_end_features(prior: Prior, x_0: Tensor, log_snr: float) -> Tensor:
     """(M, F): the features of a x_0 at the cleanest level, scaled as on the path but without its noise.
 

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from apa.priors.base import Prior
-from apa.surrogates.linear import data_end_features
+from apa.surrogates.linear import DATA_END_LOG_SNR, data_end_features
 
-LEVELS = (-6.0, -4.0, -2.0, 0.0, 2.0, 4.0, 6.0)
+LEVELS = (-6.0, -4.0, -2.0, 0.0, 2.0, 4.0, DATA_END_LOG_SNR)
 """Log-SNR of the heads: t from 0.77 to 0.011 on the usual path. The last is the data end.
 
 The first is blind: at such noise even 80 answers tell nothing (correlation below 0.1 on Fashion-MNIST), and
