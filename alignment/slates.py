@@ -104,8 +104,9 @@ def _job(
         progress_every=0,
         tenant=session.tenant,
     )
-    # The service's defaults, not what this process's environment says of a service.
-    settings = SamplerSettings.model_construct()
+    # The service's defaults, not what this process's environment says of a service. A route is a session's to
+    # name, as it needs draws that somebody has stored.
+    settings = SamplerSettings.model_construct(route="steer")
     job = Job(
         call=call,
         prior=prior,

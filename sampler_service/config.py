@@ -56,7 +56,7 @@ class SamplerSettings(ServerSettings):
     t_start: float = Field(default=0.8, gt=0.0, le=1.0)
     """Where runs begin, or later, at up to 1, where their prior would keep over 4% of an item's size there;
     measured in docs/decisions/0004."""
-    route: Literal["auto", "steer"] = "steer"
+    route: Literal["auto", "steer"] = "auto"
     """Of runs that name none: steer from noise, or the cheapest route that is adequate."""
     pool_size: int = Field(default=4096, ge=64, le=65536)
     """Stored draws of a prior whose folder holds none, drawn in the background once a route first asks for

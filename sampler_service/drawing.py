@@ -27,12 +27,16 @@ from sampler_service.stored_files import FILE, StoredFile, write_stored
 from sampler_service.stored_pools import CHUNK, pool_id_of
 
 
-def drawn(prior: Prior, config: SamplingConfig, size: int = NUM_STORED) -> StoredFile:
-    """The draws that a service with this config makes of a prior, with their features at the data end."""
+def drawn(prior: Prior, config: SamplingConfig, size: int = NUM_STORED, first_chunk: int = 0) -> StoredFile:
+    """The draws that a service with this config makes of a prior, with their features at the data end.
+
+    Args:
+        first_chunk: of CHUNK draws each, from which on; those before are left out.
+    """
     begin = start_time(prior.schedule, config.t_start)
     config = config.model_copy(update={"t_start": begin, "corrector": "none", "route": "steer"})
-    chunks = [draw_pool(prior, CHUNK, config, generation=number).x for number in range(-(-size // CHUNK))]
-    x = torch.cat(chunks)[:size]
+    chunks = range(first_chunk, first_chunk - (-size // CHUNK))
+    x = torch.cat([draw_pool(prior, CHUNK, config, generation=chunk).x for chunk in chunks])[:size]
     features = {DATA_END_LOG_SNR: features_of(prior, x, DATA_END_LOG_SNR)} if prior.feature_dim else {}
     return StoredFile(StoredPool(x, prior.content_hash), pool_id_of(prior, config), features)
 

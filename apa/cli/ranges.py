@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
-SAMPLER_DEFAULTS = {"num_particles": 32, "num_steps": 15, "beta": 9, "corrector": "twisted", "route": "steer"}
+SAMPLER_DEFAULTS = {"num_particles": 32, "num_steps": 15, "beta": 9, "corrector": "twisted", "route": "auto"}
 """Of a sampler whose settings nobody changed. Its settings are not imported here; a test compares them."""
 LARGEST_SEED = 2**63 - 1
 

@@ -90,6 +90,16 @@ def ahead(results: Results, place: Place, first: str, second: str) -> Interval |
     return interval([taste for taste, _ in both], gaps)
 
 
+def ratio(results: Results, place: Place, first: str, second: str) -> Interval | None:
+    """Mean area of the first over the second's, of the pairs that both have; None where there are none."""
+    one, other = at(results, place, first), at(results, place, second)
+    both = [pair for pair in one if pair in other]
+    if not both:
+        return None
+    areas = np.array([[one[pair].area, other[pair].area] for pair in both])
+    return interval([taste for taste, _ in both], areas, lambda drawn: float(np.divide(*drawn.mean(axis=0))))
+
+
 def mean_curve(results: Results, place: Place, method: str) -> tuple[Floats, list[Interval]] | None:
     """Answers given, and the mean reward of what was shown for them, with its interval."""
     cells = at(results, place, method)

@@ -26,6 +26,8 @@ TIMES: dict[str, float] = {
     "ours, 30 steps": 2.0,
     "ours, N = 16": 0.6,
     "ours, N = 128": 4.0,
+    "ours, route chosen": 0.6,
+    "ours, ranked": 0.3,
 }
 """As long as that, where it is far from it."""
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from benchmarks.alignment.cell import Cell
-from benchmarks.alignment.methods import ABLATIONS, ALGORITHM_1, METHODS, OURS, methods_for
+from benchmarks.alignment.methods import ABLATIONS, ALGORITHM_1, METHODS, OURS, ROUTED, methods_for
 from benchmarks.alignment.tasks import FIRST_HELD_OUT, TASKS, task_of
 
 Split = Literal["development", "held-out"]
@@ -60,7 +60,7 @@ def _of_task(name: str, size: Size, split: Split) -> Iterator[Cell]:
             yield from _crossed(name, [first], [0.0], pairs(split, 1), [OURS] if name == "fashion" else CORE)
         return
     if size == "full":
-        every = [*METHODS, *ABLATIONS]
+        every = [*METHODS, *ABLATIONS, *ROUTED]
         yield from _crossed(name, [first, *rarer], FLIPS, pairs(split, 0, crossed=True), every)
         return
     if name == LONG:
@@ -76,6 +76,7 @@ def _of_task(name: str, size: Size, split: Split) -> Iterator[Cell]:
     yield from _crossed(name, [first], [0.0], pairs(split, NUM_TASTES), whole)
     yield from _crossed(name, [first], [0.0], pairs(split, FEWER_PAIRS), [*FEWER, *ablations])
     yield from _crossed(name, rarer, [0.0], pairs(split, FEWER_PAIRS), CORE)
+    yield from _crossed(name, [first, *rarer], [0.0], pairs(split, FEWER_PAIRS), [*ROUTED])
     yield from _crossed(name, [first], FLIPS[1:], pairs(split, FEWER_PAIRS), CORE)
 
 
@@ -94,5 +95,5 @@ def _crossed(
 
 
 def _importance(cell: Cell) -> tuple[int, str, float, float, str]:
-    order = [*METHODS, *ABLATIONS]
+    order = [*METHODS, *ABLATIONS, *ROUTED]
     return order.index(cell.method), cell.task, cell.rarity, cell.flip, cell.method

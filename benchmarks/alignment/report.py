@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmarks.alignment.aggregate import Results, Row, ahead, at, row
+from benchmarks.alignment.aggregate import Results, Row, ahead, at, ratio, row
 from benchmarks.alignment.bootstrap import interval
 from benchmarks.alignment.cache import Cache
 from benchmarks.alignment.cell import Cell
 from benchmarks.alignment.grid import FLIPS
-from benchmarks.alignment.methods import ABLATIONS, METHODS, OURS
+from benchmarks.alignment.methods import ABLATIONS, CHOSEN, METHODS, OURS, RANKED
 from benchmarks.alignment.targets import Verdict, verdicts
 from benchmarks.alignment.tasks import TASKS, task_of
 
@@ -21,7 +21,12 @@ def tables(results: Results, cache: Cache) -> str:
     parts = [
         part
         for task in TASKS
-        for part in (_methods(results, cache, task), _places(results, task), _ablations(results, task))
+        for part in (
+            _methods(results, cache, task),
+            _places(results, task),
+            _ablations(results, task),
+            _routes(results, task),
+        )
         if part
     ]
     return "\n\n".join([*parts, _targets(verdicts(results))])
@@ -109,6 +114,23 @@ def _ablations(results: Results, task: str) -> str:
         (name, _area(results, place, name), _or_dash(ahead(results, place, OURS, name))) for name in names
     ]
     return markdown(("changed", "area (pairs)", "ours ahead by"), body)
+
+
+def _routes(results: Results, task: str) -> str:
+    """The route chosen against every round ranked, and against every round steered, by rarity."""
+    body = []
+    for rarity in sorted(task_of(task).rarities, reverse=True):
+        place = (task, rarity, 0.0)
+        cells = {method: at(results, place, method) for method in (CHOSEN, RANKED, OURS)}
+        if cells[CHOSEN]:
+            seconds = (np.mean([one.seconds for one in own.values()] or [np.nan]) for own in cells.values())
+            areas = (_area(results, place, method) for method in cells)
+            over = (_or_dash(ratio(results, place, CHOSEN, method)) for method in (RANKED, OURS))
+            body.append((f"{rarity:g}", *areas, *over, ", ".join(f"{taken:.1f}" for taken in seconds)))
+    if not body:
+        return ""
+    head = ("rarity", CHOSEN, RANKED, OURS, "chosen / ranked", "chosen / steered", "seconds of each")
+    return markdown(head, body)
 
 
 def _targets(found: Sequence[Verdict]) -> str:

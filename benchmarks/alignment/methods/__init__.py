@@ -6,13 +6,26 @@ from benchmarks.alignment.methods.bayesian import qlogei
 from benchmarks.alignment.methods.catalogue import exhaustive, is_films, linucb
 from benchmarks.alignment.methods.finetuned import finetuned
 from benchmarks.alignment.methods.method import Method
+from benchmarks.alignment.methods.routed import DRAWS_OF_A_SESSION, by_route
 from benchmarks.alignment.methods.steered import is_image, of_the_paper, ours, steered
 from benchmarks.alignment.methods.unsteered import draw_pool, fresh_pool, prior_only, stored_pool
 from benchmarks.alignment.tasks import Task
 
-__all__ = ["ABLATIONS", "ALGORITHM_1", "AS_PRINTED", "METHODS", "OURS", "Method", "methods_for"]
+__all__ = [
+    "ABLATIONS",
+    "ALGORITHM_1",
+    "AS_PRINTED",
+    "CHOSEN",
+    "METHODS",
+    "OURS",
+    "RANKED",
+    "ROUTED",
+    "Method",
+    "methods_for",
+]
 
 OURS = "ours"
+"""The defaults of the service, but that every run is steered from noise."""
 ALGORITHM_1 = "algorithm 1, all answers"
 """With -f, as Algorithm 2 has it, trained on all answers."""
 AS_PRINTED = "algorithm 1, round's answers"
@@ -50,7 +63,13 @@ ABLATIONS: dict[str, Method] = {
 """One part of our default changed; what it is already makes no cells of its own."""
 
 
+CHOSEN, RANKED = "ours, route chosen", "ours, ranked"
+
+ROUTED: dict[str, Method] = {CHOSEN: by_route("auto"), RANKED: by_route("rank", DRAWS_OF_A_SESSION)}
+"""The same loop by routes, whose draws are there before the first user."""
+
+
 def methods_for(task: Task) -> dict[str, Method]:
-    """The methods and ablations of a task."""
-    known = METHODS | ABLATIONS
+    """The methods, ablations and routes of a task."""
+    known = METHODS | ABLATIONS | ROUTED
     return {name: method for name, method in known.items() if method.tasks(task)}
