@@ -38,7 +38,8 @@ def sample(
 
     Raises:
         InvalidArgument: the config does not fit together, or the reward is not differentiable, raises, or has
-            the wrong shape. Or the config names a route: `sampler_service.routes.take` takes those.
+            the wrong shape. Or the config names a route that needs stored draws: `sampler_service.routes.take`
+            takes those.
         NumericalError: a particle, a reward or a weight became non-finite; names the step.
     """
     if num_particles < 1:
@@ -46,11 +47,11 @@ def sample(
             "a run needs particles", field="num_particles", expected="at least 1", found=str(num_particles)
         )
     config = config or SamplingConfig()
-    if config.route != "steer":
+    if config.route not in ("auto", "steer"):
         raise InvalidArgument(
             "a run in-process has no stored draws",
             field="sampling.route",
-            expected="steer",
+            expected="auto, which steers then, or steer",
             found=config.route,
         )
     plan = plan_run(prior, as_potential(reward, config.corrector), config, num_particles, start=start)

@@ -60,8 +60,8 @@ class SamplingConfig(BaseModel):
     seed: int | None = Field(default=None, ge=0, le=2**63 - 1)
     """Seed of the run; drawn by the caller's generator or by the service when None."""
     route: RouteOption = "steer"
-    """How the particles come about: see sampler_service/routes. A run in-process always steers, and any other
-    route is refused there; `sampler_service.routes.take` takes them."""
+    """How the particles come about: see sampler_service/routes. A run in-process has no stored draws: auto
+    steers there, rank and pool_start are refused; `sampler_service.routes.take` takes them."""
 
     def merged(self, overrides: SamplingOverrides | None) -> Self:
         """This config with every field that `overrides` names replaced, validated again."""

@@ -22,7 +22,7 @@ from benchmarks.alignment.cell import Cell
 from benchmarks.alignment.costs import seconds_of
 from benchmarks.alignment.figures import figures_of
 from benchmarks.alignment.grid import LONG, Size, cells_of
-from benchmarks.alignment.methods import ABLATIONS, METHODS
+from benchmarks.alignment.methods import ABLATIONS, METHODS, ROUTED
 from benchmarks.alignment.running import count_operations, run_missing
 from benchmarks.alignment.targets import verdicts
 from benchmarks.alignment.tasks import TASKS
@@ -94,7 +94,7 @@ def _write(path: Path | None, circumstances: dict[str, object], results: Results
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks alignment", description=__doc__)
     parser.add_argument("--only", nargs="+", choices=list(TASKS), metavar="TASK", help=", ".join(TASKS))
-    known = [*METHODS, *ABLATIONS]
+    known = [*METHODS, *ABLATIONS, *ROUTED]
     parser.add_argument("--methods", nargs="+", choices=known, metavar="METHOD", help=", ".join(known))
     parser.add_argument("--split", choices=("development", "held-out"), default="held-out")
     sizes = parser.add_mutually_exclusive_group()

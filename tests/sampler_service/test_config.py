@@ -29,8 +29,8 @@ def test_a_path_that_would_begin_where_it_ends_stops_the_start() -> None:
         SamplerSettings(t_start=0.001)
 
 
-def test_a_service_steers_or_chooses_and_leaves_a_route_of_its_own_to_those_who_can_wait_for_it() -> None:
-    assert SamplerSettings().sampling().route == "steer"
-    assert SamplerSettings(route="auto").sampling().route == "auto"
+def test_a_service_chooses_or_steers_and_leaves_a_route_of_its_own_to_those_who_can_wait_for_it() -> None:
+    assert SamplerSettings().sampling().route == "auto"
+    assert SamplerSettings(route="steer").sampling().route == "steer"
     with pytest.raises(ValidationError, match="route"):
         SamplerSettings.model_validate({"route": "rank"})
