@@ -38,8 +38,8 @@ def sample(
 
     Raises:
         InvalidArgument: the config does not fit together, or the reward is not differentiable, raises, or has
-            the wrong shape. Or the config names a route that needs stored draws: `sampler_service.routes.take`
-            takes those.
+            the wrong shape. Or the config names a route that needs stored draws, which
+            `sampler_service.routes.take` takes.
         NumericalError: a particle, a reward or a weight became non-finite; names the step.
     """
     if num_particles < 1:

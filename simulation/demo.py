@@ -80,7 +80,7 @@ def run(client: Client, seed: int) -> list[ShopperReport]:
 def _shop(client: Client, oracle: FashionOracle, taste: Taste, seed: int, place: int) -> list[Round]:
     def told(shown: Round) -> None:
         bar = "#" * round(20 * shown.mean_reward)
-        _say(f"{taste.name:<17} round {shown.index}  {shown.mean_reward:.2f}  {bar}")
+        _say(f"{taste.name:<17} round {shown.index}  {shown.mean_reward:.2f}  {shown.route:<10} {bar}")
 
     return shop(
         client,

@@ -63,6 +63,7 @@ def as_json(reports: Sequence[ShopperReport], seed: int) -> dict[str, object]:
                 "attainable": report.control.attainable,
                 "target": report.control.target,
                 "mean_reward_by_round": [r.mean_reward for r in report.rounds],
+                "route_by_round": [r.route for r in report.rounds],
                 "last_three": report.last_three,
                 "reached": report.reached,
             }

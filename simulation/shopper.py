@@ -23,12 +23,14 @@ class Round:
         items: (k, *data_shape), in the order shown.
         rewards: (k,), true.
         surrogate_version: what steered the run; "" in round 0.
+        route: how the run came to its particles.
     """
 
     index: int
     items: NDArray[np.float32]
     rewards: NDArray[np.float64]
     surrogate_version: str
+    route: str = ""
 
     @property
     def mean_reward(self) -> float:
@@ -78,13 +80,14 @@ def shop(
     spent = 0
     while spent < plan.budget:
         sampling = None if seed is None else {"seed": seed + len(rounds)}
-        slate = client.sample(session.session_id, sampling=sampling).slate
+        result = client.sample(session.session_id, sampling=sampling)
+        slate = result.slate
         items = np.stack([item.x for item in slate.items])
         rewards = judge(items)
         answers = {item.particle_id: float(r) for item, r in zip(slate.items, rewards, strict=True)}
         client.record_feedback(session.session_id, answers)
         client.wait_for_refit(session.session_id, timeout_s=refit_timeout_s)
-        rounds.append(Round(len(rounds), items, rewards, slate.surrogate_version))
+        rounds.append(Round(len(rounds), items, rewards, slate.surrogate_version, result.started.route))
         on_round(rounds[-1])
         spent += len(answers)
     return rounds

@@ -53,6 +53,9 @@ def test_the_demo_reaches_its_targets_without_redis_on_path_and_leaves_nothing(t
     shoppers = json.loads(figures.read_text())["shoppers"]
     assert len(shoppers) == 4
     assert all(len(shopper["mean_reward_by_round"]) == 10 for shopper in shoppers)
+    routes = {route for shopper in shoppers for route in shopper["route_by_round"][1:]}
+    assert routes <= {"rank", "pool_start", "steer"}
+    assert routes != {"steer"}, "fashion comes with stored draws"
     missed = [shopper for shopper in shoppers if not shopper["reached"]]
     assert not missed, done.stdout
     assert len(list((tmp_path / "pictures").glob("*.png"))) == 4

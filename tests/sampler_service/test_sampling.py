@@ -110,7 +110,15 @@ def test_what_does_not_fit_together_is_refused_by_its_field(
     assert caught.value.field == field
 
 
-@pytest.mark.parametrize("route", ["auto", "rank", "pool_start"])
+def test_a_route_to_be_chosen_in_process_is_steering() -> None:
+    steered, chosen = (
+        sample(PRIOR, MILD, SHORT.model_copy(update={"route": route, "seed": 3}), num_particles=4)
+        for route in ("steer", "auto")
+    )
+    assert torch.equal(steered.x, chosen.x)
+
+
+@pytest.mark.parametrize("route", ["rank", "pool_start"])
 def test_a_run_in_process_takes_no_route_that_needs_stored_draws(route: RouteOption) -> None:
     with pytest.raises(InvalidArgument) as caught:
         sample(PRIOR, MILD, SHORT.model_copy(update={"route": route}), num_particles=4)
