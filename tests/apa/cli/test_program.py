@@ -48,12 +48,14 @@ def test_every_command_explains_itself(command: str) -> None:
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("command", ["demo", "prior fit"])
-def test_a_command_that_needs_torch_explains_itself_in_its_own_words(command: str) -> None:
+@pytest.mark.parametrize(
+    ("command", "option"), [("demo", "--seed"), ("prior fit", "--seed"), ("prior draw", "--size")]
+)
+def test_a_command_that_needs_torch_explains_itself_in_its_own_words(command: str, option: str) -> None:
     done = apa(*command.split(), "--help")
     assert done.returncode == 0, done.stderr
     assert f"Usage: apa {command} [OPTIONS]" in done.stdout
-    assert "--seed" in done.stdout
+    assert option in done.stdout
 
 
 def callbacks(app: typer.Typer) -> Iterator[Callable[..., object]]:

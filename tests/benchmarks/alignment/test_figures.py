@@ -11,8 +11,14 @@ from benchmarks.alignment.aggregate import ahead, row
 from benchmarks.alignment.bootstrap import interval
 from benchmarks.alignment.cell import Cell
 from benchmarks.alignment.figures import Figures, answers_to, figures_of
-from benchmarks.alignment.methods import ALGORITHM_1, OURS
-from benchmarks.alignment.targets import NOT_ENOUGH, answers_verdict, area_verdict, interval_verdict
+from benchmarks.alignment.methods import ALGORITHM_1, CHOSEN, OURS, RANKED
+from benchmarks.alignment.targets import (
+    NOT_ENOUGH,
+    answers_verdict,
+    area_verdict,
+    interval_verdict,
+    route_verdict,
+)
 from benchmarks.alignment.tasks import TASKS, task_of
 
 
@@ -161,3 +167,29 @@ def test_half_the_evaluations_may_lose_a_fiftieth() -> None:
 
     assert interval_verdict(kept, "four-optima").met is True
     assert interval_verdict(lost, "four-optima").met is False
+
+
+def test_the_route_chosen_is_judged_at_every_rarity_and_harder_where_tastes_are_rare() -> None:
+    def results(common: float, rare: float) -> dict[Cell, Figures]:
+        areas = {(CHOSEN, 0.1): common, (RANKED, 0.1): 0.4, (CHOSEN, 1e-3): rare, (RANKED, 1e-3): 0.2}
+        return {
+            _cell(method, place, rarity=rarity): _figures([area])
+            for (method, rarity), area in areas.items()
+            for place in range(10)
+        }
+
+    assert route_verdict(results(0.39, 0.31)).met is True
+    assert route_verdict(results(0.38, 0.31)).met is False, "below 0.97 of ranking"
+    assert route_verdict(results(0.39, 0.29)).met is False, "less than 1.5 times where it is rare"
+    assert route_verdict({}).found == NOT_ENOUGH
+
+
+def test_another_route_of_ours_is_nobody_else_s_method() -> None:
+    results = {
+        _cell(method, place, task, first): _figures([area])
+        for method, area in ((OURS, 0.5), (ALGORITHM_1, 0.2), (CHOSEN, 0.6), (RANKED, 0.6))
+        for task, first in _FIRST
+        for place in range(30)
+    }
+
+    assert area_verdict(results).met is True
