@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from apa.priors.base import Prior
-from apa.surrogates.base import Surrogate
+from apa.priors.catalogue import Catalogue
+from apa.surrogates.base import Prediction, Surrogate
 from sampler_service.calls import Job
 from sampler_service.drawing import features_of
 from sampler_service.population import Population
@@ -27,7 +28,7 @@ class ByRoute:
     """
 
     def __init__(self, pools: DrawnPools) -> None:
-        self._routing = Routing(pools, AtOnce())
+        self._routing = Routing(pools, AtOnce(), pools.of_items)
         self.taken: list[tuple[RouteChoice, int]] = []
 
     def __call__(self, job: Job) -> Population | Ranked:
@@ -42,11 +43,16 @@ class ByRoute:
 
 
 class DrawnPools:
-    """The stored draws of one prior, as a service has them, and the features that surrogates read of them."""
+    """The stored draws of one prior, as a service has them, and the features that surrogates read of them.
+
+    Attributes:
+        of_items: likewise of a catalogue's items.
+    """
 
     def __init__(self, file: StoredFile) -> None:
         self._stored = Stored(file.draws, file.pool_id, file.features)
         self._features = dict(file.features)
+        self.of_items = ItemFeaturesAtOnce()
 
     def get(self, prior: Prior) -> Stored:
         self._stored.draws.check(prior)
@@ -61,13 +67,25 @@ class DrawnPools:
 class AtOnce:
     """Reads rewards where the draws are, all at once."""
 
-    def rewards(self, surrogate: Surrogate, x: Tensor, features: Tensor | None) -> Tensor | None:
-        known = None if features is None else surrogate.value_features(features)
-        value = surrogate.value_items(x) if known is None else known
-        return None if value is None else value.double()
+    def latent(self, surrogate: Surrogate, x: Tensor, features: Tensor | None) -> Prediction | None:
+        known = None if features is None else surrogate.latent_features(features)
+        return surrogate.latent_items(x.double()) if known is None else known
 
     def rewards_denoised(self, prior: Prior, potential: Potential, x: Tensor, t: float) -> Tensor:
         return torch.cat([reward_of(prior, potential, part, t) for part in torch.split(x, CHUNK)])
+
+
+class ItemFeaturesAtOnce:
+    """Features of all items of a catalogue that does not change."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, float, int], Tensor] = {}
+
+    def of(self, prior: Prior, level: float, catalogue: Catalogue) -> Tensor:
+        key = (prior.content_hash, level, id(catalogue))
+        if key not in self._kept:
+            self._kept[key] = features_of(prior, torch.from_numpy(catalogue.vectors), level)
+        return self._kept[key]
 
 
 def _run(job: Job, routed: Routed) -> Population:

@@ -70,8 +70,10 @@ def show(
     """
     job = _job(prior, surrogate, config, round_index, asked, seed, beta_factor)
     drawn = draw(job)
-    population, stored = (drawn.population, drawn.candidates) if isinstance(drawn, Ranked) else (drawn, None)
-    made = make_slate(job, population, shown_before, math.inf, AtOnce(), stored=stored)
+    population, everything = (
+        (drawn.population, drawn.candidates) if isinstance(drawn, Ranked) else (drawn, None)
+    )
+    made = make_slate(job, population, shown_before, math.inf, AtOnce(), everything=everything)
     items = [torch.from_numpy(particle.x) for particle in made.particles]
     x = torch.stack(items) if items else population.x[:0]
     return Shown(made.slate, x, population)

@@ -26,6 +26,10 @@ class Expecting(Protocol):
 
     def joint_features(self, surrogate: Surrogate, features: Tensor) -> Joint | None: ...
 
+    def predict_items(self, surrogate: Surrogate, x: Tensor) -> Prediction | None: ...
+
+    def joint_items(self, surrogate: Surrogate, x: Tensor) -> Joint | None: ...
+
 
 class AtOnce:
     """Asks the surrogate where it is, for all items at once."""
@@ -42,25 +46,41 @@ class AtOnce:
     def joint_features(self, surrogate: Surrogate, features: Tensor) -> Joint | None:
         return surrogate.joint_features(features)
 
+    def predict_items(self, surrogate: Surrogate, x: Tensor) -> Prediction | None:
+        latent = surrogate.latent_items(x)
+        return None if latent is None else surrogate.in_users_units(latent)
 
-def expected_of(job: Job, pool: Pool, expecting: Expecting) -> Prediction:
-    """The reward expected of each of the pool, in the user's units; zeros before anything is learnt."""
+    def joint_items(self, surrogate: Surrogate, x: Tensor) -> Joint | None:
+        return surrogate.joint_items(x)
+
+
+def expected_of(job: Job, pool: Pool, expecting: Expecting, *, roughly: bool = False) -> Prediction:
+    """The reward expected of each of the pool, in the user's units; zeros before anything is learnt.
+
+    Args:
+        roughly: for a first look at many, in their own precision where the surrogate reads only them.
+    """
     if job.surrogate is None or len(pool) == 0:
         zeros = torch.zeros(len(pool))
         return Prediction(zeros, zeros)
+    if pool.latent is not None:
+        return job.surrogate.in_users_units(pool.latent)
+    known = None
     if pool.features is not None:
         known = expecting.predict_features(job.surrogate, pool.features)
-        if known is not None:
-            return known
-    return expecting.predict(job.prior, job.surrogate, pool.x)
+    if known is None:
+        known = expecting.predict_items(job.surrogate, pool.x if roughly else pool.x.double())
+    return expecting.predict(job.prior, job.surrogate, pool.x) if known is None else known
 
 
 def correlation_of(job: Job, pool: Pool, expecting: Expecting) -> Tensor:
     """(M, M) of the rewards of the pool: of the joint posterior only what has no unit."""
     if job.surrogate is None or len(pool) == 0:
         return torch.eye(len(pool), dtype=torch.float64)
+    known = None
     if pool.features is not None:
         known = expecting.joint_features(job.surrogate, pool.features)
-        if known is not None:
-            return known.correlation
-    return expecting.joint(job.prior, job.surrogate, pool.x).correlation
+    if known is None:
+        known = expecting.joint_items(job.surrogate, pool.x)
+    joint = expecting.joint(job.prior, job.surrogate, pool.x) if known is None else known
+    return joint.correlation

@@ -21,8 +21,6 @@ _log = logging.getLogger(__name__)
 LOOK_EVERY_S = 0.25
 PAGE = 256
 """Items that are read at once: between two pages others have the interpreter to themselves."""
-PAGES_AT_ONCE = 20
-"""Whose items are put into a catalogue in one go, for the same reason."""
 REST = 4.0
 """How many times as long as it worked the watching thread rests."""
 
@@ -151,17 +149,16 @@ class LiveCatalogues:
         before = self._followed.get(name)
         if before is None or not _continues(before, folder, head):
             before = _Followed(folder, head.epoch, 0, folder)
-        catalogue, revision = before.catalogue, before.revision
-        parts: list[StoredItems] = []
+        draft, revision = None, before.revision
         while revision < head.revision:
-            began_s = time.monotonic()
+            began_s = time.thread_time()
             page = self._store.page(name, revision, head.revision, PAGE)
-            parts.append(unpacked(page.item_ids, page.records, catalogue.num_dims))
+            draft = before.catalogue.draft() if draft is None else draft
+            draft.take(_change(unpacked(page.item_ids, page.records, before.catalogue.num_dims)))
             revision = page.end
-            if len(parts) == PAGES_AT_ONCE or revision == head.revision:
-                catalogue, parts = catalogue.changed(_change(parts)), []
             if rest:
-                self._closed.wait(rest * (time.monotonic() - began_s))
+                self._closed.wait(rest * (time.thread_time() - began_s))
+        catalogue = before.catalogue if draft is None else before.catalogue.drafted(draft)
         # Made here, once: not by the first run that needs it.
         _ = catalogue.shelf
         followed = _Followed(folder, head.epoch, head.revision, catalogue)
@@ -175,17 +172,14 @@ def _continues(before: _Followed, folder: Catalogue, head: Head) -> bool:
     return same and head.forgotten <= before.revision <= head.revision
 
 
-def _change(parts: list[StoredItems]) -> Change:
-    """Pages as one change. What was deleted is written first where it can be, so that it can be told."""
-    item_ids = [item_id for part in parts for item_id in part.item_ids]
-    displays = [display for part in parts for display in part.displays]
-    deleted = np.concatenate([part.deleted for part in parts])
-    full = np.flatnonzero(~np.concatenate([part.bare for part in parts]))
+def _change(items: StoredItems) -> Change:
+    """What was deleted is written first where it can be, so that it can be told."""
+    full = np.flatnonzero(~items.bare)
     written = full.tolist()
     return Change(
-        item_ids=[item_ids[row] for row in written],
-        entries=[(item_ids[row], displays[row]) for row in written],
-        vectors=np.concatenate([part.vectors for part in parts])[full],
-        in_stock=np.concatenate([part.in_stock for part in parts])[full],
-        deleted=[item_ids[row] for row in np.flatnonzero(deleted).tolist()],
+        item_ids=[items.item_ids[row] for row in written],
+        entries=[(items.item_ids[row], items.displays[row]) for row in written],
+        vectors=items.vectors[full],
+        in_stock=items.in_stock[full],
+        deleted=[items.item_ids[row] for row in np.flatnonzero(items.deleted).tolist()],
     )

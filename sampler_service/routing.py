@@ -9,15 +9,18 @@ from torch import Generator, Tensor, isfinite, zeros
 
 from apa.errors import NumericalError, Unavailable
 from apa.priors.base import Prior
+from apa.priors.catalogue import Catalogue
 from apa.records.sampling import SamplingConfig
-from apa.surrogates.base import Surrogate
+from apa.surrogates.base import Prediction, Surrogate
 from sampler_service.calls import Job, route_named_by
 from sampler_service.correctors import CORRECTORS
+from sampler_service.exhaustive import Exhaustive
 from sampler_service.population import Population
 from sampler_service.potential import Potential, SurrogatePotential
 from sampler_service.routes.choosing import RouteChoice, choose
 from sampler_service.routes.outlook import Outlook
 from sampler_service.routes.taking import joined_late, rank
+from sampler_service.shelf_candidates import ShelfCandidates
 from sampler_service.start import Start, start_from
 from sampler_service.stored_candidates import StoredCandidates
 from sampler_service.stored_pools import Stored
@@ -37,17 +40,28 @@ class Pools(Protocol):
 class Reading(Protocol):
     """Who reads the rewards of stored draws; see `OnDevice`."""
 
-    def rewards(self, surrogate: Surrogate, x: Tensor, features: Tensor | None) -> Tensor | None: ...
+    def latent(self, surrogate: Surrogate, x: Tensor, features: Tensor | None) -> Prediction | None: ...
 
     def rewards_denoised(self, prior: Prior, potential: Potential, x: Tensor, t: float) -> Tensor: ...
 
 
+class ItemFeatures(Protocol):
+    """Where the features of a catalogue's items are kept; None where they are not there yet."""
+
+    def of(self, prior: Prior, level: float, catalogue: Catalogue) -> Tensor | None: ...
+
+
 @dataclass(frozen=True)
 class Ranked:
-    """What takes the place of a run: N of the stored draws, and all of them, to choose a slate among."""
+    """What takes the place of a run: N of the stored draws, and all that a slate is chosen among.
+
+    Attributes:
+        candidates: every stored draw, or every item of a catalogue; None where a surrogate would ask the
+            denoiser about each item, or features of the items are not there yet: those around the draws are.
+    """
 
     population: Population
-    candidates: StoredCandidates
+    candidates: Exhaustive | None
 
 
 @dataclass(frozen=True)
@@ -74,6 +88,7 @@ class _Known:
 
     stored: Stored
     features: Tensor | None
+    latent: Prediction | None
     outlook: Outlook
     denoiser_evaluations: int
 
@@ -84,6 +99,7 @@ class Routing:
 
     pools: Pools
     reading: Reading
+    item_features: ItemFeatures
 
     def at_once(self, job: Job) -> Routed | None:
         """The route of a job that has nothing to weigh; None where `of` has to say. Never waits."""
@@ -103,10 +119,10 @@ class Routing:
         if named == "auto":
             if isinstance(known, str):
                 return _steered(job, known)
-            return _routed(job, choose(known.outlook, job.num_particles), known)
+            return self._routed(job, choose(known.outlook, job.num_particles), known)
         if isinstance(known, str):
             raise _not_there_yet(job)
-        return _routed(job, RouteChoice(named, route_named_by(job.call, job.session)), known)
+        return self._routed(job, RouteChoice(named, route_named_by(job.call, job.session)), known)
 
     def _known(self, job: Job, surrogate: Surrogate) -> _Known | str:
         """Or why nothing is known."""
@@ -122,19 +138,45 @@ class Routing:
             features = self.pools.features(stored, prior, level)
             if features is None:
                 return NOT_DRAWN
-        reward, asked = self.reading.rewards(surrogate, x, features), 0
-        if reward is None:
+        latent, asked = self.reading.latent(surrogate, x, features), 0
+        if latent is not None:
+            reward = latent.mean
+        else:
             potential = SurrogatePotential(surrogate)
             reward, asked = self.reading.rewards_denoised(prior, potential, x, job.config.t_end), len(x)
         if not bool(isfinite(reward).all()):
             raise NumericalError("a non-finite reward of a stored draw", expected="finite rewards")
-        return _Known(stored, features, Outlook(reward, beta), asked)
+        return _Known(stored, features, latent, Outlook(reward, beta), asked)
+
+    def _routed(self, job: Job, choice: RouteChoice, known: _Known) -> Routed:
+        asked = known.denoiser_evaluations
+        seed = job.config.seed
+        assert seed is not None, "a job's seed is drawn"
+        draws, outlook, n = known.stored.draws, known.outlook, job.num_particles
+        if choice.name == "rank":
+            ranked = Ranked(rank(draws, outlook, n, seed), self._candidates(job, known))
+            return Routed(choice, job.config, ranked=ranked, denoiser_evaluations=asked)
+        if choice.name == "pool_start":
+            start = start_from(draws.x, outlook.reward, job.config.beta, n, Generator().manual_seed(seed))
+            return Routed(choice, joined_late(job.config), start=start, denoiser_evaluations=asked)
+        return Routed(choice, job.config, denoiser_evaluations=asked)
+
+    def _candidates(self, job: Job, known: _Known) -> Exhaustive | None:
+        if job.catalogue is None:
+            return StoredCandidates(known.stored, known.features, known.outlook.tilt, known.latent)
+        assert job.surrogate is not None
+        level = job.surrogate.feature_level
+        if level is None:
+            # What reads stored draws by nothing but themselves reads items so too.
+            return None if known.latent is None else ShelfCandidates(job.catalogue, job.call.masks)
+        features = self.item_features.of(job.prior, level, job.catalogue)
+        return None if features is None else ShelfCandidates(job.catalogue, job.call.masks, features)
 
     def _weighs_cheaply(self, prior: Prior, surrogate: Surrogate) -> bool:
         """Whether the reward of stored draws is had without the denoiser, once their features are known."""
         if surrogate.feature_level is not None:
             return True
-        return self.reading.rewards(surrogate, zeros(1, *prior.data_shape), None) is not None
+        return self.reading.latent(surrogate, zeros(1, *prior.data_shape), None) is not None
 
 
 def _why_to_steer(job: Job) -> str | None:
@@ -152,21 +194,6 @@ def _why_to_steer(job: Job) -> str | None:
 
 def _steered(job: Job, reason: str) -> Routed:
     return Routed(RouteChoice("steer", reason), job.config)
-
-
-def _routed(job: Job, choice: RouteChoice, known: _Known) -> Routed:
-    asked = known.denoiser_evaluations
-    seed = job.config.seed
-    assert seed is not None, "a job's seed is drawn"
-    draws, outlook, n = known.stored.draws, known.outlook, job.num_particles
-    if choice.name == "rank":
-        population = rank(draws, outlook, n, seed)
-        candidates = StoredCandidates(known.stored, known.features, outlook.tilt)
-        return Routed(choice, job.config, ranked=Ranked(population, candidates), denoiser_evaluations=asked)
-    if choice.name == "pool_start":
-        start = start_from(draws.x, outlook.reward, job.config.beta, n, Generator().manual_seed(seed))
-        return Routed(choice, joined_late(job.config), start=start, denoiser_evaluations=asked)
-    return Routed(choice, job.config, denoiser_evaluations=asked)
 
 
 def _not_there_yet(job: Job) -> Unavailable:

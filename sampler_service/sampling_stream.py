@@ -122,7 +122,7 @@ class SamplingStream:
             yield started_of(uuid.uuid4().hex, job, routed.choice)
             event = service_loop.Finished(routed.ranked.population, 0.0, time.monotonic() - asked_s)
         self.measuring.first_particle(time.monotonic() - began_s)
-        population = await self._blocking(self.on_device.on_host, event.population)
+        population = await self._on_host(event.population)
         if job.call.include_particles or job.session is None:
             for chunk in chunks(population.x.numpy(), population.log_weights.numpy(), max_bytes):
                 yield chunk
@@ -134,6 +134,12 @@ class SamplingStream:
         """Where nothing has to be weighed, without a thread of the store's."""
         known = self.routing.at_once(job)
         return await self._blocking(self.routing.of, job) if known is None else known
+
+    async def _on_host(self, population: Population) -> Population:
+        # On a CPU there is nothing to wait for, and no thread of the store's to take for it.
+        if population.x.device.type == "cpu":
+            return population
+        return await self._blocking(self.on_device.on_host, population)
 
     async def _progress(self, progress: EngineProgress) -> Progress:
         preview = None
@@ -158,13 +164,12 @@ class SamplingStream:
     ) -> ShownSlate:
         slates = self.preparing.stores.slates
         assert job.session is not None
-        # Of a catalogue, the ranked draws stand for items, as a run's particles do.
-        stored = ranked.candidates if ranked is not None and job.catalogue is None else None
-        known_by_name = job.catalogue is not None or stored is not None
+        everything = None if ranked is None else ranked.candidates
+        known_by_name = job.catalogue is not None or everything is not None
         before = slates.shown_items(job.session.session_id) if known_by_name else set[str]()
         config = job.session.config
         lifetime_s = config.answer_wait_s or self.preparing.settings.slate_lifetime_s
-        made = make_slate(job, population, before, lifetime_s, self.on_device, self.policies, stored)
+        made = make_slate(job, population, before, lifetime_s, self.on_device, self.policies, everything)
         if left.is_set():
             # A slate that nobody sees would hold its budget until it expires.
             raise Cancelled("the caller left before the slate was stored")

@@ -29,6 +29,7 @@ class Pool:
         item_ids: (M,) of a catalogue; None for every other prior.
         stored: (M,), names of stored draws; None where they are none.
         features: (M, F), of these at the data end; None where they are not known.
+        latent: (M,) each, the posterior of their latent rewards; None where it is not known.
     """
 
     rows: Tensor
@@ -36,6 +37,7 @@ class Pool:
     item_ids: Sequence[str] | None
     stored: Sequence[str] | None = None
     features: Tensor | None = None
+    latent: Prediction | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -45,7 +47,8 @@ class Pool:
         item_ids = None if self.item_ids is None else [self.item_ids[place] for place in places.tolist()]
         stored = None if self.stored is None else [self.stored[place] for place in places.tolist()]
         features = None if self.features is None else self.features[places]
-        return Pool(self.rows[places], self.x[places], item_ids, stored, features)
+        latent = None if self.latent is None else Prediction(*(of[places] for of in self.latent))
+        return Pool(self.rows[places], self.x[places], item_ids, stored, features, latent)
 
 
 def pool_of(
@@ -94,10 +97,4 @@ def short_list(
         bounds = bounds.masked_fill(left_out, -torch.inf)
         number -= int(left_out.sum())
     places = bounds.topk(min(SHORT_LIST, number)).indices.sort().values
-    return pool.part(places), Prediction(prediction.mean[places], prediction.std[places])
-
-
-def without_likes(pool: Pool, prediction: Prediction) -> tuple[Pool, Prediction]:
-    """Without what looks the same as something before it."""
-    places = distinct(pool.x)
     return pool.part(places), Prediction(prediction.mean[places], prediction.std[places])

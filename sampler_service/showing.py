@@ -19,6 +19,7 @@ from apa.records.slate import Slate, SlateItem
 from apa.surrogates.base import Prediction
 from sampler_service.calls import Job
 from sampler_service.decoding import Images, decode, images_here, shown_item
+from sampler_service.exhaustive import Exhaustive, short_list_of
 from sampler_service.expecting import Expecting, correlation_of, expected_of
 from sampler_service.population import Population
 from sampler_service.selection import (
@@ -30,8 +31,7 @@ from sampler_service.selection import (
     cold_start,
     exploring_start,
 )
-from sampler_service.showable import Pool, pool_of, short_list, without_likes
-from sampler_service.stored_candidates import StoredCandidates
+from sampler_service.showable import Pool, pool_of, short_list
 
 Policies = Mapping[PolicyName, Policy]
 
@@ -80,29 +80,26 @@ def make_slate(
     lifetime_s: float,
     expecting: Expecting,
     policies: Policies = POLICIES,
-    stored: StoredCandidates | None = None,
+    everything: Exhaustive | None = None,
 ) -> Made:
     """The slate of a finished run, whose population is on the host.
 
     Args:
-        stored: choose among these instead; each weighs what it does in the whole pool.
+        everything: choose among all of these instead; the population is of draws for the run's target.
     """
     assert job.session is not None
-    # A cold start shows draws of the prior as they come.
-    looks_around = job.surrogate is not None and policies[job.session.config.policy].looks_around
-    seen = None
-    if stored is None:
-        pool = pool_of(job, population, shown_before, looks_around)
-    else:
-        pool, population, seen = stored.all, stored.whole(population), stored.seen(shown_before)
-    prediction = expected_of(job, pool, expecting)
     assert job.reservation is not None
     at = Round(job.reservation.round_index, total_rounds(job.session.config))
-    if looks_around or stored is not None:
-        pool, prediction = short_list(pool, prediction, at, seen)
-    if stored is not None:
-        # All of the pool would be too many to compare.
-        pool, prediction = without_likes(pool, prediction)
+    if everything is None:
+        # A cold start shows draws of the prior as they come.
+        looks_around = job.surrogate is not None and policies[job.session.config.policy].looks_around
+        pool = pool_of(job, population, shown_before, looks_around)
+        prediction = expected_of(job, pool, expecting)
+        if looks_around:
+            pool, prediction = short_list(pool, prediction, at)
+    else:
+        pool, prediction = short_list_of(job, everything, population, shown_before, at, expecting)
+        population = everything.whole(population)
     choices = choose(job, population, pool, prediction, at, expecting, policies)
     slate_id = job.reservation.slate_id
     items = tuple(_item(slate_id, place, choice, pool, prediction) for place, choice in enumerate(choices))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -19,10 +21,17 @@ from sampler_service.preview import Preview
 from sampler_service.routes.outlook import reward_of
 from sampler_service.service_loop import EngineThread
 
+T = TypeVar("T")
+BLOCK = 2048
+"""Rows, on a CPU, whose intermediate numbers stay in its cache."""
+
 
 @dataclass(frozen=True)
 class OnDevice:
-    """The device, for threads that do not own it: what they give and get is on the host."""
+    """The device, for threads that do not own it: what they give and get is on the host.
+
+    What asks no denoiser is computed on the caller's own thread where the device is the CPU.
+    """
 
     engine: EngineThread
 
@@ -52,24 +61,30 @@ class OnDevice:
 
     def predict_features(self, surrogate: Surrogate, features: Tensor) -> Prediction | None:
         """What the surrogate expects of items by their features (M, F); None when it reads anything else."""
+        return self._in_blocks(surrogate.predict_features, features)
 
-        def compute() -> Prediction | None:
-            prediction = surrogate.predict_features(features.to(self.engine.device))
-            return None if prediction is None else Prediction(prediction.mean.cpu(), prediction.std.cpu())
+    def predict_items(self, surrogate: Surrogate, x: Tensor) -> Prediction | None:
+        """What it expects of items x by nothing but themselves, in their dtype; None if it reads more."""
 
-        return self.engine.call(compute, features.numel())
+        def predict(rows: Tensor) -> Prediction | None:
+            latent = surrogate.latent_items(rows)
+            return None if latent is None else surrogate.in_users_units(latent)
+
+        return self._in_blocks(predict, x)
 
     def joint_features(self, surrogate: Surrogate, features: Tensor) -> Joint | None:
         """What the surrogate expects of items together by their features; None when it reads other things."""
 
-        def compute() -> Joint | None:
-            joint = surrogate.joint_features(features.to(self.engine.device))
-            return None if joint is None else Joint(joint.mean.cpu(), joint.covariance.cpu())
+        return self._together(surrogate.joint_features, features)
 
-        return self.engine.call(compute, features.numel())
+    def joint_items(self, surrogate: Surrogate, x: Tensor) -> Joint | None:
+        """What it expects of items x: (M, *data_shape) together by nothing but themselves; None when it reads
+        more.
+        """
+        return self._together(surrogate.joint_items, x)
 
-    def rewards(self, surrogate: Surrogate, x: Tensor, features: Tensor | None) -> Tensor | None:
-        """(M,), float64: the latent reward of items at the data end, without the denoiser.
+    def latent(self, surrogate: Surrogate, x: Tensor, features: Tensor | None) -> Prediction | None:
+        """The posterior of the latent reward of items at the data end, without the denoiser.
 
         Args:
             x: (M, *data_shape). features: (M, F), where they are known.
@@ -77,14 +92,8 @@ class OnDevice:
         Returns:
             None when the surrogate reads anything else.
         """
-        device = self.engine.device
-
-        def compute() -> Tensor | None:
-            known = None if features is None else surrogate.value_features(features.to(device))
-            value = surrogate.value_items(x.to(device)) if known is None else known
-            return None if value is None else value.double().cpu()
-
-        return self.engine.call(compute, (x if features is None else features).numel())
+        known = None if features is None else self._in_blocks(surrogate.latent_features, features)
+        return self._in_blocks(surrogate.latent_items, x.double()) if known is None else known
 
     def rewards_denoised(self, prior: Prior, potential: Potential, x: Tensor, t: float) -> Tensor:
         """(M,), float64: a run's own reward of x: (M, *data_shape) at t, by one denoiser call for each."""
@@ -113,6 +122,38 @@ class OnDevice:
             mean[both] = joint.mean
             covariance[both[:, None], both] = joint.covariance
         return Joint(mean, covariance)
+
+    def _in_blocks(self, predict: Callable[[Tensor], Prediction | None], given: Tensor) -> Prediction | None:
+        """Of rows (M, ...), M at least 1."""
+
+        def compute(rows: Tensor) -> Prediction | None:
+            found = predict(rows)
+            return None if found is None else Prediction(found.mean.cpu(), found.std.cpu())
+
+        parts = []
+        for rows in torch.split(given, BLOCK if self._is_host else len(given)):
+            part = self._computed(compute, rows)
+            if part is None:
+                return None
+            parts.append(part)
+        return Prediction(torch.cat([part.mean for part in parts]), torch.cat([part.std for part in parts]))
+
+    def _together(self, joint: Callable[[Tensor], Joint | None], given: Tensor) -> Joint | None:
+        def compute(rows: Tensor) -> Joint | None:
+            found = joint(rows)
+            return None if found is None else Joint(found.mean.cpu(), found.covariance.cpu())
+
+        return self._computed(compute, given)
+
+    def _computed(self, compute: Callable[[Tensor], T], given: Tensor) -> T:
+        """Of rows on the host (M, ...), without the denoiser."""
+        if self._is_host:
+            return compute(given)
+        return self.engine.call(lambda: compute(given.to(self.engine.device)), given.numel())
+
+    @property
+    def _is_host(self) -> bool:
+        return self.engine.device.type == "cpu"
 
     def images(self, prior: Prior, x: Tensor) -> Tensor:
         """What particles look like; only latents have to be decoded. See `Prior.to_images`."""

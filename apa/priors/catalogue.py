@@ -9,33 +9,17 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from apa.errors import FailedPrecondition, InvalidArgument, NotFound
+from apa.errors import FailedPrecondition, NotFound
+from apa.priors.catalogue_draft import Change, Draft, refused
 from apa.priors.catalogue_item import Item
 from apa.priors.distinct import Decoded, Flags
-from apa.priors.live_items import Entry, LiveItems, entries_of
+from apa.priors.live_items import LiveItems, entries_of
 from apa.priors.shelf import Shelf
 from apa.priors.vector_index import BruteForceIndex, Indices, VectorIndex
 
 __all__ = ["Catalogue", "Change", "IndexFactory", "Item"]
 
 IndexFactory = Callable[[NDArray[np.float32]], VectorIndex]
-
-
-@dataclass(frozen=True, eq=False)
-class Change:
-    """M items that are new or different, and ids of some that are deleted; one in both is deleted.
-
-    Attributes:
-        entries: M items with different ids.
-        vectors: (M, D) float32, finite.
-        in_stock: (M,); None for all of them.
-    """
-
-    item_ids: Sequence[str] = ()
-    entries: Sequence[Entry] = ()
-    vectors: NDArray[np.float32] | None = None
-    in_stock: Flags | None = None
-    deleted: Collection[str] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,15 +46,15 @@ class Catalogue:
 
     def __post_init__(self) -> None:
         if self.vectors.ndim != 2 or len(self.items) != len(self.vectors):
-            self._refuse(
+            raise refused(
                 "items and vectors do not belong together", f"({len(self.items)}, D)", self.vectors.shape
             )
         if self.known_positions is not None:
             return
         if not np.isfinite(self.vectors).all():
-            self._refuse("a vector is not finite", "finite numbers", "NaN or infinity")
+            raise refused("a vector is not finite", "finite numbers", "NaN or infinity")
         if len(self.positions) != len(self.items):
-            self._refuse("an item id occurs twice", f"{len(self.items)} different ids", len(self.positions))
+            raise refused("an item id occurs twice", f"{len(self.items)} different ids", len(self.positions))
 
     def __len__(self) -> int:
         """N, with those that are deleted."""
@@ -96,7 +80,7 @@ class Catalogue:
     @cached_property
     def shelf(self) -> Shelf:
         """What is in stock."""
-        return self.shelf_of(np.flatnonzero(self._shown))
+        return self.shelf_of(np.flatnonzero(self.shown))
 
     @property
     def index(self) -> VectorIndex:
@@ -115,7 +99,7 @@ class Catalogue:
         """Those of these items that are in stock; unknown ones are none."""
         known = {self.positions[item_id] for item_id in item_ids if item_id in self.positions}
         positions = np.array(sorted(known), dtype=np.int64)
-        return self.shelf_of(positions[self._shown[positions]])
+        return self.shelf_of(positions[self.shown[positions]])
 
     def position(self, item_id: str) -> int:
         """The index of an item. Raises NotFound."""
@@ -131,6 +115,11 @@ class Catalogue:
         """The item, also when it is deleted; None for one that was never known, or not since the start."""
         position = self.positions.get(item_id, self.deleted.get(item_id))
         return None if position is None else self.items[position]
+
+    def item_id(self, position: int) -> str:
+        """Of the item there, also when it is deleted."""
+        items = self.items
+        return items.item_id(position) if isinstance(items, LiveItems) else items[position].item_id
 
     def decode(self, x: NDArray[np.floating]) -> Indices:
         """(M,), the item nearest to each particle; the same item may come more than once.
@@ -189,58 +178,29 @@ class Catalogue:
         Raises:
             InvalidArgument: the vectors do not fit the catalogue, or the ids of the change are not different.
         """
-        positions, deleted = self.positions.copy(), dict(self.deleted)
-        entries, vectors, out_of_stock = entries_of(self.items), self.vectors, self._out_of_stock
-        if change.vectors is not None:
-            self._check(change.vectors, change.item_ids)
-            places = self._places(change.item_ids, positions, deleted)
-            added = len(positions) + len(deleted) - len(self)
-            entries += [("", b"")] * added
-            for place, entry in zip(places.tolist(), change.entries, strict=True):
-                entries[place] = entry
-            vectors = np.concatenate([vectors, np.zeros((added, self.num_dims), np.float32)])
-            vectors[places] = change.vectors
-            out_of_stock = np.concatenate([out_of_stock, np.zeros(added, np.bool_)])
-            out_of_stock[places] = False if change.in_stock is None else ~change.in_stock
-        for item_id in change.deleted:
-            if item_id in positions:
-                deleted[item_id] = positions.pop(item_id)
-        return Catalogue(LiveItems(entries), vectors, self.make_index, out_of_stock, deleted, positions)
+        draft = self.draft()
+        draft.take(change)
+        return self.drafted(draft)
 
-    def _places(
-        self, item_ids: Sequence[str], positions: dict[str, int], deleted: dict[str, int]
-    ) -> NDArray[np.int64]:
-        """(M,), where these items come to be; notes it in `positions`."""
-        places = np.empty(len(item_ids), dtype=np.int64)
-        last = len(self)
-        for row, item_id in enumerate(item_ids):
-            place = positions.get(item_id, -1)
-            if place < 0:
-                place = deleted.pop(item_id, last)
-                last += place == last
-                positions[item_id] = place
-            places[row] = place
-        return places
+    def draft(self) -> Draft:
+        """Its next revision, to be written."""
+        entries = entries_of(self.items)
+        return Draft(entries, self.vectors, self._out_of_stock, self.positions.copy(), self.deleted)
 
-    def _check(self, vectors: NDArray[np.float32], item_ids: Sequence[str]) -> None:
-        if vectors.shape != (len(item_ids), self.num_dims):
-            self._refuse(
-                "the vectors do not fit the catalogue", f"({len(item_ids)}, {self.num_dims})", vectors.shape
-            )
-        if len(set(item_ids)) != len(item_ids):
-            self._refuse("an item id occurs twice", f"{len(item_ids)} different ids", len(set(item_ids)))
+    def drafted(self, draft: Draft) -> Catalogue:
+        """What a draft of it has become; the draft is not to be changed any more."""
+        items = LiveItems(draft.entries)
+        return Catalogue(
+            items, draft.vectors, self.make_index, draft.out_of_stock, draft.deleted, draft.positions
+        )
 
     @property
     def _out_of_stock(self) -> Flags:
         return np.zeros(len(self), np.bool_) if self.out_of_stock is None else self.out_of_stock
 
-    @property
-    def _shown(self) -> Flags:
-        """(N,), true for what is in stock."""
+    @cached_property
+    def shown(self) -> Flags:
+        """(N,), true for what is in stock. Not to be changed."""
         shown = ~self._out_of_stock
         shown[list(self.deleted.values())] = False
         return shown
-
-    @staticmethod
-    def _refuse(message: str, expected: str, found: object) -> None:
-        raise InvalidArgument(message, field="catalogue", expected=expected, found=str(found))

@@ -32,6 +32,11 @@ class LiveItems(Sequence[Item]):
             return [_item(entry) for entry in self.entries[place]]
         return _item(self.entries[place])
 
+    def item_id(self, place: int) -> str:
+        """Without reading the rest of a record."""
+        entry = self.entries[place]
+        return entry.item_id if isinstance(entry, Item) else entry[0]
+
     def __iter__(self) -> Iterator[Item]:
         return map(_item, self.entries)
 

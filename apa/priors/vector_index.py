@@ -45,7 +45,8 @@ class BruteForceIndex:
                 "an index needs vectors", field="vectors", expected="(N, D), N > 0", found=str(vectors.shape)
             )
         self._vectors = vectors.astype(np.float64)
-        self._squared_norms = np.square(self._vectors).sum(axis=1)
+        # Without a temporary array as large as the index.
+        self._squared_norms = np.einsum("nd,nd->n", self._vectors, self._vectors)
 
     def search(self, queries: NDArray[np.floating], k: int) -> tuple[Indices, Floats]:
         """See `VectorIndex.search`.

@@ -22,6 +22,8 @@ from apa.records.catalogue import Entries
 HEADER = struct.Struct("<ccI")
 VERSION = b"1"
 IN_STOCK, OUT_OF_STOCK, DELETED = b"s", b"o", b"d"
+LENGTHS = struct.Struct("<II")
+"""Of an id and a record, before both, where several items are one argument or one reply."""
 BARE_DELETION = HEADER.pack(VERSION, DELETED, 0)
 
 
@@ -56,6 +58,27 @@ def packed(entries: Entries) -> list[bytes]:
         heads[state] + raw[place * size : (place + 1) * size] + display
         for place, (state, display) in enumerate(zip(states, entries.displays, strict=True))
     ]
+
+
+def joined(item_ids: Sequence[str], records: Sequence[bytes]) -> bytes:
+    """Items as one argument."""
+    parts: list[bytes] = []
+    for item_id, record in zip(item_ids, records, strict=True):
+        name = item_id.encode()
+        parts += (LENGTHS.pack(len(name), len(record)), name, record)
+    return b"".join(parts)
+
+
+def parted(items: bytes) -> tuple[list[str], list[bytes]]:
+    """The ids and records of a reply."""
+    item_ids, records, at = [], [], 0
+    while at < len(items):
+        id_length, length = LENGTHS.unpack_from(items, at)
+        start = at + LENGTHS.size
+        at = start + id_length + length
+        item_ids.append(items[start : start + id_length].decode())
+        records.append(items[start + id_length : at])
+    return item_ids, records
 
 
 def unpacked(item_ids: Sequence[str], records: Sequence[bytes], num_dims: int) -> StoredItems:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import redis
 
 from apa import keys
 from apa.records.catalogue import CatalogueChange, Entries
-from apa.store.catalogue_records import BARE_DELETION, packed
+from apa.store.catalogue_records import BARE_DELETION, joined, packed, parted
 from apa.store.connection import guarded
 from apa.store.lua import milliseconds, script, text
 
@@ -57,15 +56,13 @@ class CatalogueStore:
         self._keep_deleted_s = keep_deleted_s
         self._upsert = script(client, "upsert_items")
         self._delete = script(client, "delete_items")
+        self._changed = script(client, "changed_items")
 
     @guarded
     def upsert(self, prior: str, entries: Entries) -> CatalogueChange:
         """Writes all of them, durably, or none."""
-        pairs = zip(entries.item_ids, packed(entries), strict=True)
-        args: list[str | bytes] = [_drawn_epoch()]
-        for item_id, record in pairs:
-            args += (item_id, record)
-        revision, changed = self._upsert(keys=_keys(prior), args=args)
+        items = joined(entries.item_ids, packed(entries))
+        revision, changed = self._upsert(keys=_keys(prior), args=[_drawn_epoch(), items])
         return CatalogueChange(revision, changed)
 
     @guarded
@@ -103,20 +100,10 @@ class CatalogueStore:
 
         An item that changes again meanwhile is told as it is then, or left out: it comes after `to`.
         """
-        found: list[Any] = self._client.zrangebyscore(
-            keys.catalogue_changes(prior), f"({after}", to, start=0, num=limit, withscores=True
-        )
-        if not found:
-            return Page((), (), to)
-        ids = [item_id for item_id, _ in found]
-        records: list[Any] = self._client.hmget(keys.catalogue_items(prior), ids)
-        there = [
-            (text(item_id), record)
-            for (item_id, _), record in zip(found, records, strict=True)
-            if record is not None
-        ]
-        end = int(found[-1][1]) if len(found) == limit else to
-        return Page([item_id for item_id, _ in there], [record for _, record in there], end)
+        of_items = [keys.catalogue_items(prior), keys.catalogue_changes(prior)]
+        found, last, items = self._changed(keys=of_items, args=[after, to, limit])
+        item_ids, records = parted(items)
+        return Page(item_ids, records, int(last) if found == limit else to)
 
 
 def _keys(prior: str) -> list[str]:

@@ -91,24 +91,36 @@ class Surrogate(ABC):
         """The log-SNR at which `predict_features` reads features; None when it reads anything else."""
         return None
 
-    def predict_features(self, features: Tensor) -> Prediction | None:
-        """`predict` of items by their features (M, F) at the data end; None when it reads anything else."""
+    def latent_features(self, features: Tensor) -> Prediction | None:
+        """The posterior of `value` at the data end, by features (M, F); None when it reads anything else."""
         del features
         return None
 
-    def value_features(self, features: Tensor) -> Tensor | None:
-        """(M,), `value` of items by their features (M, F) at the data end; None when it reads others."""
-        del features
-        return None
+    def latent_items(self, x_0: Tensor) -> Prediction | None:
+        """The same of items x_0: (M, *data_shape) by nothing but themselves; None when it reads more.
 
-    def value_items(self, x_0: Tensor) -> Tensor | None:
-        """(M,), `value` of items x_0: (M, *data_shape) by nothing but themselves; None when it reads more."""
+        Computed in their dtype: in float32 for a first look.
+        """
         del x_0
         return None
+
+    def predict_features(self, features: Tensor) -> Prediction | None:
+        """`predict` of items by their features (M, F) at the data end; None when it reads anything else."""
+        latent = self.latent_features(features)
+        return None if latent is None else self.in_users_units(latent)
+
+    def in_users_units(self, latent: Prediction) -> Prediction:
+        """Of a posterior of `value`."""
+        return in_users_units(*latent, self.reward_mean, self.reward_scale, self.link)
 
     @abstractmethod
     def joint(self, prior: Prior, x_0: Tensor) -> Joint:
         """What it expects together of items at the data end, in units of `value`; x_0: (M, *data_shape)."""
+
+    def joint_items(self, x_0: Tensor) -> Joint | None:
+        """`joint` of items x_0: (M, *data_shape) by nothing but themselves; None when it reads more."""
+        del x_0
+        return None
 
     def joint_features(self, features: Tensor) -> Joint | None:
         """`joint` of items by their features (M, F) at the data end; None when it reads anything else."""

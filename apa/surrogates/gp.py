@@ -11,7 +11,7 @@ from torch import Tensor
 
 from apa.priors.base import Denoised, Prior
 from apa.priors.schedule import VPSchedule
-from apa.surrogates.base import Joint, Prediction, Surrogate, in_users_units
+from apa.surrogates.base import Joint, Prediction, Surrogate
 from apa.surrogates.coordinates import Coordinates, FeatureCoordinates, ItemCoordinates
 from apa.surrogates.link import Link
 from apa.surrogates.parts import Description, check_shapes, damaged, describe, encode
@@ -79,7 +79,7 @@ class GpSurrogate(Surrogate):
 
     def at(self, z: Tensor) -> Tensor:
         """(N,), the latent reward at z: (N, D)."""
-        return rbf(z, self.items.to(z), self.bandwidth) @ self.alpha.to(z) + self.intercept
+        return self._mean(rbf(z, self.items.to(z), self.bandwidth))
 
     @torch.no_grad()
     def predict(self, prior: Prior, x_0: Tensor) -> Prediction:
@@ -88,7 +88,7 @@ class GpSurrogate(Surrogate):
         Raises:
             FailedPrecondition: the prior is not the one whose features the items' coordinates are made of.
         """
-        return self._predicted(self.coordinates.of_items(prior, x_0).double())
+        return self.in_users_units(self._latent(self.coordinates.of_items(prior, x_0).double()))
 
     @property
     def feature_level(self) -> float | None:
@@ -96,28 +96,22 @@ class GpSurrogate(Surrogate):
         return at.level_values[-1] if isinstance(at, FeatureCoordinates) else None
 
     @torch.no_grad()
-    def predict_features(self, features: Tensor) -> Prediction | None:
+    def latent_features(self, features: Tensor) -> Prediction | None:
         at = self.coordinates
-        return (
-            self._predicted(at.of_features(features).double()) if isinstance(at, FeatureCoordinates) else None
-        )
+        return self._latent(at.of_features(features).double()) if isinstance(at, FeatureCoordinates) else None
 
     @torch.no_grad()
-    def value_features(self, features: Tensor) -> Tensor | None:
-        at = self.coordinates
-        return self.at(at.of_features(features).double()) if isinstance(at, FeatureCoordinates) else None
+    def latent_items(self, x_0: Tensor) -> Prediction | None:
+        return self._latent(x_0.flatten(1)) if isinstance(self.coordinates, ItemCoordinates) else None
 
-    @torch.no_grad()
-    def value_items(self, x_0: Tensor) -> Tensor | None:
-        return self.at(x_0.flatten(1).double()) if isinstance(self.coordinates, ItemCoordinates) else None
-
-    def _predicted(self, z: Tensor) -> Prediction:
-        """At places z: (M, D), float64."""
-        learnt = self._learnt(z)
+    def _latent(self, z: Tensor) -> Prediction:
+        """At places z: (M, D), in their dtype."""
+        k = rbf(z, self.items.to(z), self.bandwidth)
+        mean, learnt = self._mean(k), self._learnt(k)
         left = 1.0 + self.intercept_scale**2 - (learnt * learnt).sum(dim=1)
         # The difference of two near-equal sums can round below zero where much has been learnt.
         std = self.weight_std * left.clamp(min=0.0).sqrt()
-        return in_users_units(self.at(z), std, self.reward_mean, self.reward_scale, self.link)
+        return Prediction(mean.double(), std.double())
 
     @torch.no_grad()
     def joint(self, prior: Prior, x_0: Tensor) -> Joint:
@@ -129,16 +123,26 @@ class GpSurrogate(Surrogate):
         at = self.coordinates
         return self._joint(at.of_features(features).double()) if isinstance(at, FeatureCoordinates) else None
 
+    @torch.no_grad()
+    def joint_items(self, x_0: Tensor) -> Joint | None:
+        at = self.coordinates
+        return self._joint(x_0.flatten(1).double()) if isinstance(at, ItemCoordinates) else None
+
     def _joint(self, z: Tensor) -> Joint:
         """At places z: (M, D), float64."""
-        learnt = self._learnt(z)
-        covariance = rbf(z, z, self.bandwidth) + self.intercept_scale**2 - learnt @ learnt.T
-        return Joint(self.at(z), self.weight_std**2 * covariance)
-
-    def _learnt(self, z: Tensor) -> Tensor:
-        """(M, K), what the answers say of places z: (M, D)."""
         k = rbf(z, self.items.to(z), self.bandwidth)
-        return torch.cat([k, torch.ones_like(k[:, :1])], dim=1) @ self.factor.to(z).T
+        learnt = self._learnt(k)
+        covariance = rbf(z, z, self.bandwidth) + self.intercept_scale**2 - learnt @ learnt.T
+        return Joint(self._mean(k), self.weight_std**2 * covariance)
+
+    def _mean(self, k: Tensor) -> Tensor:
+        """(M,), the latent reward of what is as near to the items as k: (M, items) says."""
+        return k @ self.alpha.to(k) + self.intercept
+
+    def _learnt(self, k: Tensor) -> Tensor:
+        """(M, K), what the answers say of it."""
+        factor = self.factor.to(k)
+        return torch.addmm(factor[:, -1], k, factor[:, :-1].T)
 
     def to(self, device: torch.device | str) -> Self:
         return replace(

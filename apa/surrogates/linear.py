@@ -13,7 +13,7 @@ from torch import Tensor
 from apa.errors import FailedPrecondition
 from apa.priors.base import Denoised, Prior
 from apa.priors.schedule import VPSchedule
-from apa.surrogates.base import Joint, Prediction, Surrogate, in_users_units
+from apa.surrogates.base import Joint, Prediction, Surrogate
 from apa.surrogates.interpolation import place
 from apa.surrogates.link import Link
 from apa.surrogates.parts import Description, check_positive, check_shapes, damaged, describe, encode
@@ -83,22 +83,16 @@ class LinearSurrogate(Surrogate):
         Raises:
             FailedPrecondition: the prior is not the one whose features the heads were fitted on.
         """
-        return self.predict_features(self._features(prior, x_0))
+        return self.in_users_units(self.latent_features(self._features(prior, x_0)))
 
     @property
     def feature_level(self) -> float:
         return self.level_values[-1]
 
     @torch.no_grad()
-    def predict_features(self, features: Tensor) -> Prediction:
-        """`predict` of items by their features (M, F) at the data end, which must be this prior's."""
-        std = self.posterior.variance(features).sqrt()
-        return in_users_units(self._mean(features), std, self.reward_mean, self.reward_scale, self.link)
-
-    @torch.no_grad()
-    def value_features(self, features: Tensor) -> Tensor:
-        """(M,), the head at the data end on features (M, F)."""
-        return self._mean(features)
+    def latent_features(self, features: Tensor) -> Prediction:
+        """The head at the data end on features (M, F), which must be this prior's."""
+        return Prediction(self._mean(features).double(), self.posterior.variance(features).sqrt().double())
 
     @torch.no_grad()
     def joint(self, prior: Prior, x_0: Tensor) -> Joint:

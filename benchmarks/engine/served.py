@@ -30,6 +30,7 @@ from apa.store.surrogates import SurrogateStore
 from benchmarks.engine.users import engine
 from benchmarks.report import Row, Scale, row
 from sampler_service.calls import SampleCall
+from sampler_service.catalogue_features import CatalogueFeatures
 from sampler_service.config import SamplerSettings
 from sampler_service.live_catalogues import LiveCatalogues
 from sampler_service.measuring import Measuring
@@ -64,7 +65,8 @@ async def _measure(address: str, scale: Scale) -> list[Row]:
         preparing = Preparing(stores, priors, catalogues, cache, settings)
         on_device = OnDevice(thread)
         pools = StoredPools(on_device, settings.pool_size, settings.sampling(), priors.all)
-        own = SamplingStream(preparing, Routing(pools, on_device), thread, store, measuring)
+        routing = Routing(pools, on_device, CatalogueFeatures(on_device))
+        own = SamplingStream(preparing, routing, thread, store, measuring)
 
         def in_process() -> AsyncIterator[RunEvent]:
             return own.events(_call(), None)

@@ -15,16 +15,29 @@ def distinct(x: Tensor, tolerance: float = DEFAULT_TOLERANCE) -> Tensor:
     Args:
         tolerance: root mean square difference per dimension; 0 drops exact copies only.
     """
-    flat = x.flatten(1).double()
-    # Squared distances by one product: in float64 its rounding stays far below any tolerance in use.
-    gram = flat @ flat.T
-    squared = gram.diagonal()[:, None] + gram.diagonal()[None, :] - 2.0 * gram
-    rounding = 1e-12 * (1.0 + gram.diagonal().max())
-    near = squared <= tolerance**2 * flat.shape[1] + rounding
-    if int(near.sum()) == len(x):
-        # Each is near itself alone.
+    flat = x.flatten(1)
+    if len(x) == 0 or _surely_apart(flat, tolerance):
         return torch.arange(len(x), device=x.device)
+    near = _near(flat.double(), tolerance, slack=1e-12)
     kept = torch.zeros(len(x), dtype=torch.bool, device=x.device)
     for row in range(len(x)):
         kept[row] = not bool((near[row] & kept).any())
     return kept.nonzero().flatten()
+
+
+def _surely_apart(x: Tensor, tolerance: float) -> bool:
+    """Whether a product in the dtype of x: (N, D) shows already that no two rows are near."""
+    # A sum of D products is off by at most D roundings of their sizes' sum.
+    near = _near(x, tolerance, slack=4.0 * x.shape[1] * torch.finfo(x.dtype).eps)
+    return int(near.sum()) == len(x)
+
+
+def _near(x: Tensor, tolerance: float, slack: float) -> Tensor:
+    """(N, N), true where two rows of x: (N, D) are within tolerance; squared distances by one product.
+
+    Args:
+        slack: as a share of the largest row's square.
+    """
+    gram = x @ x.T
+    squared = gram.diagonal()[:, None] + gram.diagonal()[None, :] - 2.0 * gram
+    return squared <= tolerance**2 * x.shape[1] + slack * (1.0 + gram.diagonal().max())

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import redis
 
-from apa.client import Client, SampleResult
+from apa.client import CatalogueEntry, Client, SampleResult
 from apa.errors import AlreadyExists, FailedPrecondition, InvalidArgument
 from apa.local.redis_server import RedisProcess
 from apa.records.history import PastSlate
@@ -18,9 +18,10 @@ from apa.records.sampling import RouteName, SamplingConfig
 from apa.store.history import History
 from sampler_service import sample
 from sampler_service.routes.stored_pool import seed_of
+from sampler_service.selection.ucb import FIRST_KAPPA
 from sampler_service.stored_pools import CHUNK
 from tests.sampler_service.service_process import RunningSampler, running_sampler
-from tests.sampler_service.shop import write_shop
+from tests.sampler_service.shop import NUM_ITEMS, vectors_of, write_shop
 from tests.trainer_worker.world import TrainerWorld, write_prior
 from tests.waiting import wait_until
 
@@ -233,6 +234,49 @@ def test_ranked_draws_of_a_catalogue_prior_stand_for_items(client: Client, world
         shown += [item.item.item_id for item in result.slate.items if item.item is not None]
 
     assert len(shown) == len(set(shown)) == 16
+
+
+@pytest.mark.parametrize("surrogate", ["gp", "linear"])
+@pytest.mark.parametrize("policy", ["ucb", "epsilon_greedy"])
+def test_a_ranked_slate_of_a_catalogue_is_the_best_of_the_shelf_as_it_is_now(
+    client: Client, world: TrainerWorld, surrogate: str, policy: str
+) -> None:
+    session = fitted(world, prior="shop", surrogate=surrogate, policy=policy)
+    kappa = FIRST_KAPPA if policy == "ucb" else 0.0
+    # Until features of the items are there, those around the draws are shown.
+    wait_until(lambda: shows_the_best(client, world, session, kappa), 60, "the best of all")
+    vector = vectors_of()[int(max(scores(client, session, kappa))[1][1:])]
+
+    client.upsert_items("shop", [CatalogueEntry("star", "Star", vector)])
+    wait_until(lambda: stock_of(client) == NUM_ITEMS + 1, 60, "the new item")
+    assert shows_the_best(client, world, session, kappa)
+    assert "star" in world.stores.slates.shown_items(session)
+    client.upsert_items("shop", [CatalogueEntry("sold", "Sold", vector, in_stock=False)])
+    wait_until(lambda: stock_of(client) == NUM_ITEMS + 2, 60, "what is out of stock")
+    assert shows_the_best(client, world, session, kappa)
+    assert "sold" not in world.stores.slates.shown_items(session)
+    client.delete_items("shop", ["star", "sold"])
+    wait_until(lambda: stock_of(client) == NUM_ITEMS, 60, "the old catalogue")
+
+
+def scores(client: Client, session: str, kappa: float) -> list[tuple[float, str]]:
+    """What a policy ranks by, of a session that has nearly all of its budget left."""
+    item_ids = [f"i{n}" for n in range(NUM_ITEMS)]
+    found = client.score(session, item_ids)
+    return list(zip((found.mean + kappa * found.std).tolist(), item_ids, strict=True))
+
+
+def shows_the_best(client: Client, world: TrainerWorld, session: str, kappa: float) -> bool:
+    """Whether nothing that is left unseen ranks higher than what a slate shows not at random."""
+    seen = world.stores.slates.shown_items(session)
+    slate = run(client, session, "rank").slate
+    shown = {item.item.item_id for item in slate.items if item.item is not None}
+    left = [score for score, item_id in scores(client, session, kappa) if item_id not in seen | shown]
+    return min(item.score for item in slate.items if item.reason == "top") >= max(left) - 0.05
+
+
+def stock_of(client: Client) -> int:
+    return next(prior.card.num_items for prior in client.list_priors() if prior.card.name == "shop")
 
 
 def test_a_replaced_prior_is_never_ranked_by_the_old_pool(

@@ -84,11 +84,15 @@ def test_the_reward_of_items_needs_no_denoiser_once_their_features_are_known(
     level = surrogate.feature_level
     features = None if level is None else OnDevice(engine).features(ToyPrior(), level, x)
 
-    reward = OnDevice(engine).rewards(surrogate.to(engine.device), x, features)
+    latent = OnDevice(engine).latent(surrogate.to(engine.device), x, features)
 
-    assert reward is not None
+    assert latent is not None
     joint = surrogate.joint(ToyPrior(), x)
-    torch.testing.assert_close(reward, joint.mean, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(latent.mean, joint.mean, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(latent.std, joint.covariance.diagonal().sqrt(), rtol=1e-3, atol=1e-3)
+    expected = surrogate.predict(ToyPrior(), x)
+    for found, wanted in zip(surrogate.in_users_units(latent), expected, strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
     if features is not None:
         known = OnDevice(engine).joint_features(surrogate.to(engine.device), features)
         assert known is not None
@@ -100,7 +104,7 @@ def test_a_surrogate_that_reads_the_denoised_estimate_asks_the_denoiser_in_bound
 ) -> None:
     prior, surrogate = Watched(), random_mlp()
     x = draw(prior, 25)
-    assert OnDevice(engine).rewards(surrogate.to(engine.device), x, None) is None
+    assert OnDevice(engine).latent(surrogate.to(engine.device), x, None) is None
 
     potential = SurrogatePotential(surrogate.to(engine.device))
     reward = OnDevice(engine).rewards_denoised(prior, potential, x, 0.001)

@@ -28,6 +28,16 @@ def test_the_moments_are_the_integrals(mean: float, std: float) -> None:
     assert float(found.std) == pytest.approx(expected, abs=2e-3)
 
 
+def test_a_narrow_posterior_needs_few_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    mean, std = torch.linspace(-6.0, 6.0, 50).double(), torch.linspace(0.01, 2.5, 50).double()
+    found = logistic_moments(mean, std)
+    monkeypatch.setattr("apa.surrogates.link._LEAST", 97)
+    finer = logistic_moments(mean, std)
+
+    for few, many in zip(found, finer, strict=True):
+        torch.testing.assert_close(few, many, rtol=0.0, atol=1e-8)
+
+
 def test_a_logistic_surrogate_predicts_probabilities_and_is_not_more_certain_than_its_latents() -> None:
     prior = ToyPrior()
     surrogate = replace(random_surrogate(0), reward_mean=-1.0, reward_scale=3.0, link="logistic")
