@@ -54,6 +54,8 @@ class SamplerMetrics:
     surrogate_staleness_seconds: Histogram
     runs_by_route: Counter
     """By `route`: rank, pool_start, steer."""
+    runs_inadequate: Counter
+    """Likewise."""
     streams_ended: Counter
     """By `reason`: finished, cancelled, deadline, refused (the caller's mistake), busy, error."""
 
@@ -87,6 +89,11 @@ class SamplerMetrics:
                 FRESHNESS_BUCKETS,
             ),
             runs_by_route=make.counter("runs_by_route_total", "Runs by the route that they took.", ["route"]),
+            runs_inadequate=make.counter(
+                "runs_inadequate_total",
+                "Steered runs that are not adequate by their certificate, by route.",
+                ["route"],
+            ),
             streams_ended=make.counter("streams_ended_total", "Sample streams ended.", ["reason"]),
         )
 

@@ -9,6 +9,7 @@ from collections import OrderedDict
 
 from apa.errors import ApaError
 from apa.metrics import SamplerMetrics
+from apa.records.run_events import Certificate
 from sampler_service.calls import Job
 from sampler_service.observer import EngineObserver
 
@@ -58,6 +59,11 @@ class Measuring(EngineObserver):
     def routed(self, route: str) -> None:
         """A call's particles come by this route."""
         self._metrics.runs_by_route.labels(route).inc()
+
+    def certified(self, route: str, certificate: Certificate | None) -> None:
+        """A run by this route says what it is worth."""
+        if certificate is not None and not certificate.adequate:
+            self._metrics.runs_inadequate.labels(route).inc()
 
     def stream_ended(self, reason: str) -> None:
         self._metrics.streams_ended.labels(reason).inc()

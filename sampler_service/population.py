@@ -24,6 +24,7 @@ class Population:
         clip_events: values that a clip changed; 0 for every corrector but `clipped`.
         seed: of the run; the same seed and config give the same population.
         denoiser_evaluations: particles times denoiser calls that it took.
+        tilt: (N,), float64, beta r of each where its target is read; None where the corrector has no log Z.
     """
 
     x: Tensor
@@ -37,6 +38,7 @@ class Population:
     clip_events: int
     seed: int
     denoiser_evaluations: int = 0
+    tilt: Tensor | None = None
 
     @property
     def weights(self) -> Tensor:

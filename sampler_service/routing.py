@@ -72,6 +72,7 @@ class Routed:
         config: of the run; where it begins at stored draws, of the rest of the path.
         start: None for pure noise.
         ranked: None where there is a run.
+        outlook: what the stored draws tell of the target; None where they were not asked.
         denoiser_evaluations: particles that the denoiser was asked about to tell, beside the run's own.
     """
 
@@ -80,6 +81,7 @@ class Routed:
     start: Start | None = None
     ranked: Ranked | None = None
     denoiser_evaluations: int = 0
+    outlook: Outlook | None = None
 
 
 @dataclass(frozen=True)
@@ -149,17 +151,16 @@ class Routing:
         return _Known(stored, features, latent, Outlook(reward, beta), asked)
 
     def _routed(self, job: Job, choice: RouteChoice, known: _Known) -> Routed:
-        asked = known.denoiser_evaluations
         seed = job.config.seed
         assert seed is not None, "a job's seed is drawn"
         draws, outlook, n = known.stored.draws, known.outlook, job.num_particles
+        config, start, ranked = job.config, None, None
         if choice.name == "rank":
             ranked = Ranked(rank(draws, outlook, n, seed), self._candidates(job, known))
-            return Routed(choice, job.config, ranked=ranked, denoiser_evaluations=asked)
-        if choice.name == "pool_start":
+        elif choice.name == "pool_start":
             start = start_from(draws.x, outlook.reward, job.config.beta, n, Generator().manual_seed(seed))
-            return Routed(choice, joined_late(job.config), start=start, denoiser_evaluations=asked)
-        return Routed(choice, job.config, denoiser_evaluations=asked)
+            config = joined_late(config)
+        return Routed(choice, config, start, ranked, known.denoiser_evaluations, outlook)
 
     def _candidates(self, job: Job, known: _Known) -> Exhaustive | None:
         if job.catalogue is None:

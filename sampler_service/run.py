@@ -255,13 +255,13 @@ class Run:
 
     def population(self, log_mean_weight: float) -> Population:
         """The finished run."""
-        exact = self.plan.corrector.exact
-        log_z = self.log_z + log_mean_weight if exact else None
+        tilt = self._tilt() if self.plan.corrector.exact else None
+        log_z = None if tilt is None else self.log_z + log_mean_weight
         return Population(
             x=self.x,
             log_weights=self.log_weights,
             log_z=log_z,
-            kl_to_prior=None if log_z is None else self._mean_beta_reward() - log_z,
+            kl_to_prior=None if tilt is None or log_z is None else self._mean(tilt) - log_z,
             ess_history=tuple(self.ess_history),
             ancestors=self.ancestors,
             num_resamplings=self.num_resamplings,
@@ -269,13 +269,17 @@ class Run:
             clip_events=int(self.clip_events),
             seed=self.seed,
             denoiser_evaluations=self.denoiser_evaluations,
+            tilt=tilt,
         )
 
-    def _mean_beta_reward(self) -> float:
-        """E_p[beta r] under the final weights."""
+    def _tilt(self) -> Tensor:
+        """(N,), beta r at the end, as its last evaluation read it."""
         assert self.last_reward is not None, "an exact corrector's run ended without its last evaluation"
-        weights = torch.softmax(self.log_weights, dim=0)
-        return float(self.plan.steps[-1].beta_next * (weights * self.last_reward).sum())
+        return self.plan.steps[-1].beta_next * self.last_reward
+
+    def _mean(self, of: Tensor) -> float:
+        """E_p under the final weights, of (N,)."""
+        return float((torch.softmax(self.log_weights, dim=0) * of).sum())
 
 
 def start_run(plan: Plan, device: torch.device, seed: int) -> Run:

@@ -29,7 +29,7 @@ from sampler_service.selection import policies
 from sampler_service.service_loop import EngineThread, RunRequest
 from sampler_service.showing import Policies, as_shown, make_slate
 from sampler_service.showing_on_device import OnDevice
-from sampler_service.telling import finished_of, preview_of, started_of
+from sampler_service.telling import certificate_of, finished_of, preview_of, started_of
 from sampler_service.unread import UnreadEvents
 
 T = TypeVar("T")
@@ -128,7 +128,9 @@ class SamplingStream:
                 yield chunk
         if job.session is not None:
             yield await self._blocking(self._show, job, population, routed.ranked, left)
-        yield finished_of(event, routed.denoiser_evaluations)
+        certificate = await self._blocking(certificate_of, job, population, routed.outlook)
+        self.measuring.certified(routed.choice.name, certificate)
+        yield finished_of(event, routed.denoiser_evaluations, certificate)
 
     async def _routed(self, job: Job) -> Routed:
         """Where nothing has to be weighed, without a thread of the store's."""

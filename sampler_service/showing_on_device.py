@@ -190,6 +190,7 @@ def _copied(population: Population) -> Population:
         x=population.x.cpu(),
         log_weights=population.log_weights.cpu(),
         ancestors=population.ancestors.cpu(),
+        tilt=None if population.tilt is None else population.tilt.cpu(),
     )
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from apa.records.run_events import Finished, Preview, Started
+import math
+
+from apa.records.run_events import Certificate, Finished, Preview, Started
 from apa.records.sampling import SamplingOverrides
 from sampler_service import service_loop
 from sampler_service.calls import Job
+from sampler_service.population import Population
 from sampler_service.preview import Preview as EnginePreview
+from sampler_service.routes.certificate import certify
 from sampler_service.routes.choosing import RouteChoice
+from sampler_service.routes.outlook import Outlook
 
 
 def started_of(run_id: str, job: Job, choice: RouteChoice) -> Started:
@@ -34,7 +39,30 @@ def preview_of(preview: EnginePreview) -> Preview:
     )
 
 
-def finished_of(finished: service_loop.Finished, evaluations_before: int = 0) -> Finished:
+def certificate_of(job: Job, population: Population, outlook: Outlook | None) -> Certificate | None:
+    """Of a session's run, whose population is on the host; None where nothing steered it.
+
+    Args:
+        outlook: of the prior's stored draws, if they were asked.
+    """
+    if job.surrogate is None:
+        return None
+    found = certify(population, job.num_shown, outlook)
+    if found is None:
+        return None
+    return Certificate(
+        log_z=found.log_z,
+        log_z_lower=found.lower,
+        log_z_upper=None if math.isinf(found.upper) else found.upper,
+        kl_to_prior=found.kl_to_prior,
+        effective_ancestors=found.ancestors,
+        adequate=found.adequate,
+    )
+
+
+def finished_of(
+    finished: service_loop.Finished, evaluations_before: int = 0, certificate: Certificate | None = None
+) -> Finished:
     """How the run went.
 
     Args:
@@ -51,4 +79,5 @@ def finished_of(finished: service_loop.Finished, evaluations_before: int = 0) ->
         queue_seconds=finished.queue_s,
         run_seconds=finished.run_s,
         denoiser_evaluations=evaluations_before + population.denoiser_evaluations,
+        certificate=certificate,
     )

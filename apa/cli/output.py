@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +13,7 @@ from rich.table import Table
 
 from apa.client import (
     CatalogueItem,
+    Certificate,
     FeedbackResult,
     SampleResult,
     SessionView,
@@ -89,9 +91,20 @@ def sample_json(
         "queue_seconds": finished.queue_seconds,
         "run_seconds": finished.run_seconds,
         "denoiser_evaluations": finished.denoiser_evaluations,
+        "certificate": None if finished.certificate is None else asdict(finished.certificate),
         "slate": None if result.shown is None else _slate_json(result.shown, explained),
         "particles": None if items is None else [{"item": _catalogue_json(item)} for item in items],
     }
+
+
+def certificate_line(certificate: Certificate) -> str:
+    """What a run is worth, in one line."""
+    upper = "no upper end" if certificate.log_z_upper is None else f"{certificate.log_z_upper:.1f}"
+    return (
+        f"log Z {certificate.log_z:.1f} [{certificate.log_z_lower:.1f}, {upper}], "
+        f"KL {certificate.kl_to_prior:.1f}, {certificate.effective_ancestors:.1f} effective ancestors: "
+        f"{'adequate' if certificate.adequate else 'not adequate'}"
+    )
 
 
 def result_json(result: FeedbackResult) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from apa.cli.addresses import Feedback, Sampler, connect, feedback_if_known, run
 from apa.cli.budget import why_nothing_is_asked
 from apa.cli.catalogue import nearest_items
 from apa.cli.grid import check_drawable, images_of, write_grid
-from apa.cli.output import Json, print_json, print_table, sample_json
+from apa.cli.output import Json, certificate_line, print_json, print_table, sample_json
 from apa.cli.previews import check_files, sampled, write_previews
 from apa.cli.ranges import between, of_session_or_sampler
 from apa.client import (
@@ -240,6 +240,8 @@ def _print(result: SampleResult, items: list[CatalogueItem] | None, explained: b
             f"route {result.started.route}, {finished.denoiser_evaluations} denoiser evaluations: "
             f"{result.started.route_reason}"
         )
+    if finished.certificate is not None:
+        print(certificate_line(finished.certificate))
 
 
 def _print_explanations(slate: ShownSlate) -> None:

@@ -19,7 +19,15 @@ from apa.records.feedback import (
     ScalarAnswer,
 )
 from apa.records.history import HistoryRecord, PastItem, PastSlate, RecordedFeedback
-from apa.records.run_events import Finished, ParticleChunk, Preview, Progress, RunEvent, Started
+from apa.records.run_events import (
+    Certificate,
+    Finished,
+    ParticleChunk,
+    Preview,
+    Progress,
+    RunEvent,
+    Started,
+)
 from apa.records.sampling import SamplingOverrides
 from apa.records.scores import Scores
 from apa.records.session import SurrogateVersion
@@ -34,6 +42,7 @@ __all__ = [
     "CatalogueChange",
     "CatalogueEntry",
     "CatalogueItem",
+    "Certificate",
     "Client",
     "Erased",
     "Feedback",

@@ -110,7 +110,7 @@ class ParticleChunk(_message.Message):
     def __init__(self, offset: _Optional[int] = ..., x: _Optional[_Union[_common_pb2.Tensor, _Mapping]] = ..., log_weights: _Optional[_Union[_common_pb2.Tensor, _Mapping]] = ..., last: _Optional[bool] = ...) -> None: ...
 
 class Finished(_message.Message):
-    __slots__ = ("log_z", "kl_to_prior", "ess_history", "num_resamplings", "unique_ancestors", "clip_events", "queue_seconds", "run_seconds", "denoiser_evaluations")
+    __slots__ = ("log_z", "kl_to_prior", "ess_history", "num_resamplings", "unique_ancestors", "clip_events", "queue_seconds", "run_seconds", "denoiser_evaluations", "certificate")
     LOG_Z_FIELD_NUMBER: _ClassVar[int]
     KL_TO_PRIOR_FIELD_NUMBER: _ClassVar[int]
     ESS_HISTORY_FIELD_NUMBER: _ClassVar[int]
@@ -120,6 +120,7 @@ class Finished(_message.Message):
     QUEUE_SECONDS_FIELD_NUMBER: _ClassVar[int]
     RUN_SECONDS_FIELD_NUMBER: _ClassVar[int]
     DENOISER_EVALUATIONS_FIELD_NUMBER: _ClassVar[int]
+    CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
     log_z: float
     kl_to_prior: float
     ess_history: _containers.RepeatedScalarFieldContainer[float]
@@ -129,7 +130,24 @@ class Finished(_message.Message):
     queue_seconds: float
     run_seconds: float
     denoiser_evaluations: int
-    def __init__(self, log_z: _Optional[float] = ..., kl_to_prior: _Optional[float] = ..., ess_history: _Optional[_Iterable[float]] = ..., num_resamplings: _Optional[int] = ..., unique_ancestors: _Optional[int] = ..., clip_events: _Optional[int] = ..., queue_seconds: _Optional[float] = ..., run_seconds: _Optional[float] = ..., denoiser_evaluations: _Optional[int] = ...) -> None: ...
+    certificate: Certificate
+    def __init__(self, log_z: _Optional[float] = ..., kl_to_prior: _Optional[float] = ..., ess_history: _Optional[_Iterable[float]] = ..., num_resamplings: _Optional[int] = ..., unique_ancestors: _Optional[int] = ..., clip_events: _Optional[int] = ..., queue_seconds: _Optional[float] = ..., run_seconds: _Optional[float] = ..., denoiser_evaluations: _Optional[int] = ..., certificate: _Optional[_Union[Certificate, _Mapping]] = ...) -> None: ...
+
+class Certificate(_message.Message):
+    __slots__ = ("log_z", "log_z_lower", "log_z_upper", "kl_to_prior", "effective_ancestors", "adequate")
+    LOG_Z_FIELD_NUMBER: _ClassVar[int]
+    LOG_Z_LOWER_FIELD_NUMBER: _ClassVar[int]
+    LOG_Z_UPPER_FIELD_NUMBER: _ClassVar[int]
+    KL_TO_PRIOR_FIELD_NUMBER: _ClassVar[int]
+    EFFECTIVE_ANCESTORS_FIELD_NUMBER: _ClassVar[int]
+    ADEQUATE_FIELD_NUMBER: _ClassVar[int]
+    log_z: float
+    log_z_lower: float
+    log_z_upper: float
+    kl_to_prior: float
+    effective_ancestors: float
+    adequate: bool
+    def __init__(self, log_z: _Optional[float] = ..., log_z_lower: _Optional[float] = ..., log_z_upper: _Optional[float] = ..., kl_to_prior: _Optional[float] = ..., effective_ancestors: _Optional[float] = ..., adequate: _Optional[bool] = ...) -> None: ...
 
 class ListPriorsRequest(_message.Message):
     __slots__ = ()

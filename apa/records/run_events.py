@@ -86,6 +86,27 @@ class ParticleChunk:
 
 
 @dataclass(frozen=True)
+class Certificate:
+    """What a steered run says of itself.
+
+    Attributes:
+        log_z: log E_q[exp(beta r)], within the interval.
+        log_z_lower, log_z_upper: of 95%, 2.5% at each end; the upper is None where nothing bounds it.
+        kl_to_prior: KL(p || q), in nats, at least 0.
+        effective_ancestors: independent draws that the particles descend from, in effect, 1 to N.
+        adequate: whether there are as many as the slate has items, and no part of the target was missed that
+            stored draws hold.
+    """
+
+    log_z: float
+    log_z_lower: float
+    log_z_upper: float | None
+    kl_to_prior: float
+    effective_ancestors: float
+    adequate: bool
+
+
+@dataclass(frozen=True)
 class Finished:
     """The last event.
 
@@ -96,6 +117,7 @@ class Finished:
         clip_events: reward gradients that were clipped.
         queue_seconds, run_seconds: before and after the first step.
         denoiser_evaluations: particles that the denoiser was asked about, each as often as it was.
+        certificate: None where nothing steered, for correctors without log Z, and of a replayed slate.
     """
 
     log_z: float | None
@@ -107,6 +129,7 @@ class Finished:
     queue_seconds: float
     run_seconds: float
     denoiser_evaluations: int = 0
+    certificate: Certificate | None = None
 
 
 RunEvent = Started | Progress | ParticleChunk | ShownSlate | Finished

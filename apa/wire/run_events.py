@@ -9,7 +9,7 @@ import numpy as np
 
 from apa.errors import Internal, InvalidArgument
 from apa.pb import sampler_pb2
-from apa.records.run_events import Finished, ParticleChunk, Preview, Progress, RunEvent, Started
+from apa.records.run_events import Certificate, Finished, ParticleChunk, Preview, Progress, RunEvent, Started
 from apa.records.shown import ShownSlate
 from apa.wire.sampling import options_from_pb, options_to_pb
 from apa.wire.slates import slate_from_pb, slate_to_pb
@@ -162,6 +162,7 @@ def _finished_to_pb(event: Finished) -> sampler_pb2.Finished:
         queue_seconds=event.queue_seconds,
         run_seconds=event.run_seconds,
         denoiser_evaluations=event.denoiser_evaluations,
+        certificate=None if event.certificate is None else _certificate_to_pb(event.certificate),
     )
 
 
@@ -176,4 +177,27 @@ def _finished_from_pb(event: sampler_pb2.Finished) -> Finished:
         queue_seconds=event.queue_seconds,
         run_seconds=event.run_seconds,
         denoiser_evaluations=event.denoiser_evaluations,
+        certificate=_certificate_from_pb(event.certificate) if event.HasField("certificate") else None,
+    )
+
+
+def _certificate_to_pb(certificate: Certificate) -> sampler_pb2.Certificate:
+    return sampler_pb2.Certificate(
+        log_z=certificate.log_z,
+        log_z_lower=certificate.log_z_lower,
+        log_z_upper=certificate.log_z_upper,
+        kl_to_prior=certificate.kl_to_prior,
+        effective_ancestors=certificate.effective_ancestors,
+        adequate=certificate.adequate,
+    )
+
+
+def _certificate_from_pb(certificate: sampler_pb2.Certificate) -> Certificate:
+    return Certificate(
+        log_z=certificate.log_z,
+        log_z_lower=certificate.log_z_lower,
+        log_z_upper=certificate.log_z_upper if certificate.HasField("log_z_upper") else None,
+        kl_to_prior=certificate.kl_to_prior,
+        effective_ancestors=certificate.effective_ancestors,
+        adequate=certificate.adequate,
     )

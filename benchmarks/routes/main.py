@@ -60,6 +60,7 @@ def targets(cells: Sequence[Cell]) -> list[Row]:
         replace(row("the same, worst place", times, 1.5, "most"), value=max(times)),
         replace(row(best, shares, 0.97), value=min(shares)),
         replace(row(held, covered, 0.93, note=bounded), value=sum(covered) / len(covered)),
+        row("width of the intervals in nats, median of each place", [c.width for c in cells]),
     ]
 
 
@@ -77,5 +78,6 @@ def _as_json(cell: Cell) -> dict[str, object]:
         "ancestral_gain": cell.ancestral_gain,
         "covered": cell.covered,
         "bounded": cell.bounded,
+        "width": cell.width,
         "cheapest_adequate": cell.cheapest_adequate,
     }

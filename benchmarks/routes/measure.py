@@ -12,7 +12,7 @@ import torch
 from apa.records.sampling import RouteName, SamplingConfig
 from benchmarks.routes.cases import Place
 from sampler_service.config import SamplerSettings
-from sampler_service.routes import Outlook, StoredPool, Taken, certify, choose, take
+from sampler_service.routes import Outlook, StoredPool, Taken, choose, take
 
 ROUTES: tuple[RouteName, ...] = ("rank", "pool_start", "steer")
 NUM_PARTICLES, NUM_SHOWN = 32, 8
@@ -31,6 +31,7 @@ class Cell:
         chosen: how often each route was chosen.
         ancestral_gain: of steering by the ancestral integrator, whose steps leave too little variance.
         covered: share of the certificates whose interval holds log Z; `bounded`, of those with an upper end.
+        width: of the intervals, the median, in nats.
     """
 
     place: Place
@@ -41,6 +42,7 @@ class Cell:
     ancestral_gain: float
     covered: float
     bounded: float
+    width: float
 
     @property
     def cheapest_adequate(self) -> RouteName:
@@ -74,6 +76,7 @@ def measure(place: Place, num_seeds: int) -> Cell:
     ancestral: list[float] = []
     chosen: Counter[RouteName] = Counter()
     covered = bounded = 0
+    widths: list[float] = []
     for seed in range(num_seeds):
         generator = torch.Generator().manual_seed(seed)
         pool = StoredPool(place.prior.sample(place.num_stored, generator), place.prior.content_hash, seed)
@@ -88,10 +91,11 @@ def measure(place: Place, num_seeds: int) -> Cell:
             seconds[route].append(time.perf_counter() - began + (0.0 if route == "steer" else reading))
             gains[route].append(_gain(place, taken))
             if route == choice.name:
-                certificate = certify(taken.population, NUM_SHOWN, outlook)
+                certificate = taken.certificate(NUM_SHOWN)
                 assert certificate is not None, "every route has a log Z"
                 covered += certificate.lower <= place.target.log_z <= certificate.upper
                 bounded += certificate.upper < float("inf")
+                widths.append(certificate.upper - certificate.lower)
         chosen[choice.name] += 1
         by_ancestral_steps = config.model_copy(update={"seed": seed, "integrator": "ancestral"})
         ancestral.append(_gain(place, _taken(place, by_ancestral_steps, pool, "steer", outlook)))
@@ -104,6 +108,7 @@ def measure(place: Place, num_seeds: int) -> Cell:
         ancestral_gain=statistics.fmean(ancestral),
         covered=covered / num_seeds,
         bounded=bounded / num_seeds,
+        width=statistics.median(widths),
     )
 
 

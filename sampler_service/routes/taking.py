@@ -14,6 +14,7 @@ from apa.surrogates.base import Surrogate
 from sampler_service.population import Population
 from sampler_service.potential import Potential, Reward, as_potential
 from sampler_service.resampling import systematic
+from sampler_service.routes.certificate import Certificate, certify
 from sampler_service.routes.choosing import RouteChoice, choose
 from sampler_service.routes.outlook import Outlook, look
 from sampler_service.routes.stored_pool import StoredPool
@@ -31,6 +32,10 @@ class Taken:
     population: Population
     choice: RouteChoice
     outlook: Outlook
+
+    def certificate(self, num_wanted: int) -> Certificate | None:
+        """What the run says of itself, for so many items; see `certify`."""
+        return certify(self.population, num_wanted, self.outlook)
 
 
 def take(
@@ -93,6 +98,7 @@ def rank(pool: StoredPool, outlook: Outlook, num_particles: int, seed: int) -> P
         unique_ancestors=len(torch.unique(rows)),
         clip_events=0,
         seed=seed,
+        tilt=outlook.tilt[rows],
     )
 
 

@@ -24,6 +24,7 @@ CELL = Cell(
     ancestral_gain=0.6,
     covered=0.9,
     bounded=0.5,
+    width=1.0,
 )
 
 
@@ -79,5 +80,5 @@ def test_the_command_writes_what_it_prints(
     written = json.loads((tmp_path / "routes.json").read_text())
     (cell,) = written["cells"]
     assert (cell["dimensions"], cell["num_stored"]) == (2, 256)
-    assert len(written["rows"]) == 4
+    assert len(written["rows"]) == 5
     assert "2   1e-01    256" in capsys.readouterr().out

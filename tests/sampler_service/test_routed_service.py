@@ -16,7 +16,10 @@ from apa.local.redis_server import RedisProcess
 from apa.records.history import PastSlate
 from apa.records.sampling import RouteName, SamplingConfig
 from apa.store.history import History
+from apa.surrogates import load
 from sampler_service import sample
+from sampler_service.potential import SurrogatePotential
+from sampler_service.routes.outlook import Outlook, reward_of
 from sampler_service.routes.stored_pool import seed_of
 from sampler_service.selection.ucb import FIRST_KAPPA
 from sampler_service.stored_pools import CHUNK
@@ -94,6 +97,48 @@ def test_a_named_route_is_obeyed_and_said(
     again = run(client, session, route, include_particles=True).particles
     assert again is not None
     np.testing.assert_array_equal(again.x, result.particles.x)
+
+
+@pytest.mark.parametrize("route", ["rank", "pool_start", "steer"])
+def test_a_certificate_holds_the_true_log_z_of_the_sessions_own_surrogate(
+    client: Client, world: TrainerWorld, sampler: RunningSampler, route: RouteName
+) -> None:
+    session = fitted(world)
+    counted = f'apa_runs_inadequate_total{{route="{route}"}}'
+    before = sampler.measured(counted)
+
+    result = run(client, session, route)
+
+    certificate, beta = result.finished.certificate, result.started.sampling.beta
+    assert certificate is not None
+    assert beta is not None
+    assert certificate.log_z_upper is not None
+    assert certificate.log_z_lower <= certificate.log_z <= certificate.log_z_upper
+    assert certificate.log_z_lower <= true_log_z(world, session, beta) <= certificate.log_z_upper
+    assert sampler.measured(counted) - before == (not certificate.adequate)
+
+
+def true_log_z(world: TrainerWorld, session: str, beta: float) -> float:
+    """By 20,000 draws of the prior, by the service's own steps."""
+    prior, current = write_prior(world.priors / "toy"), world.stores.surrogates.current(session)
+    assert current is not None
+    potential = SurrogatePotential(load(world.stores.surrogates.blob(session, current.version)))
+    config = SamplingConfig(num_steps=STEPS, corrector="none", integrator="ancestral", t_start=0.8, seed=0)
+    x = sample(prior, None, config, num_particles=20_000).x
+    return Outlook(reward_of(prior, potential, x, config.t_end), beta).log_z
+
+
+def test_an_unsteered_run_and_a_replayed_slate_have_no_certificate(
+    client: Client, world: TrainerWorld
+) -> None:
+    session = fitted(world)
+
+    steered, again = run(client, session, "steer", "r"), run(client, session, "steer", "r")
+
+    assert steered.finished.certificate is not None
+    assert again.finished.certificate is None
+    assert client.sample(prior="toy", num_particles=4).finished.certificate is None
+    assert run(client, session, "steer", sampling={"corrector": "guidance"}).finished.certificate is None
 
 
 def test_a_session_names_a_route_too_and_a_call_overrules_it(client: Client, world: TrainerWorld) -> None:

@@ -264,6 +264,23 @@ def test_a_run_says_which_route_it_took_why_and_what_that_cost(apa: Shell) -> No
 
 
 @pytest.mark.usefixtures("address")
+def test_a_steered_run_says_what_it_is_worth_and_an_unsteered_one_has_nothing_to_say(apa: Shell) -> None:
+    session = created(apa)
+    code, out, _ = apa("sample", session)
+    assert code == 0
+    assert "log Z 3.1 [2.9, no upper end], KL 4.2, 5.5 effective ancestors: adequate" in out
+    assert apa.json("sample", session)["certificate"] == {
+        "log_z": 3.1,
+        "log_z_lower": 2.9,
+        "log_z_upper": None,
+        "kl_to_prior": 4.2,
+        "effective_ancestors": 5.5,
+        "adequate": True,
+    }
+    assert apa.json("sample", "--prior", "toy")["certificate"] is None
+
+
+@pytest.mark.usefixtures("address")
 def test_previews_of_a_run_are_written_beside_its_particles(apa: Shell, tmp_path: Path) -> None:
     command = ("sample", "--prior", "toy", "-n", "4", "--steps", "6", "--npy", str(tmp_path / "x.npy"))
     code, out, _ = apa(*command, "--previews", "2")

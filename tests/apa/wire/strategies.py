@@ -17,7 +17,7 @@ from apa.records.feedback import (
     ScalarAnswer,
 )
 from apa.records.history import PastItem, PastSlate, RecordedFeedback
-from apa.records.run_events import Finished, ParticleChunk, Preview, Progress, Started
+from apa.records.run_events import Certificate, Finished, ParticleChunk, Preview, Progress, Started
 from apa.records.sampling import RouteName, RouteOption, SamplingOverrides
 from apa.records.session import (
     Ledger,
@@ -217,6 +217,16 @@ EVENTS: st.SearchStrategy[Any] = st.one_of(
         queue_seconds=UNIT,
         run_seconds=UNIT,
         denoiser_evaluations=st.integers(0, 2**64 - 1),
+        certificate=st.none()
+        | st.builds(
+            Certificate,
+            log_z=FINITE,
+            log_z_lower=FINITE,
+            log_z_upper=st.none() | FINITE,
+            kl_to_prior=FINITE,
+            effective_ancestors=FINITE,
+            adequate=st.booleans(),
+        ),
     ),
 )
 

@@ -109,4 +109,5 @@ def test_messages_do_not_outgrow_their_tests() -> None:
     assert len(feedback_pb2.FeedbackEvent.DESCRIPTOR.fields) == 8
     assert len(sampler_pb2.Progress.DESCRIPTOR.fields) == 6
     assert len(sampler_pb2.Preview.DESCRIPTOR.fields) == 3
-    assert len(sampler_pb2.Finished.DESCRIPTOR.fields) == 9
+    assert len(sampler_pb2.Finished.DESCRIPTOR.fields) == 10
+    assert len(sampler_pb2.Certificate.DESCRIPTOR.fields) == 6
