@@ -21,6 +21,7 @@ FRESHNESS_BUCKETS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800)
 COUNT_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192)
 GAP_BUCKETS = (-2, -1, -0.5, -0.25, -0.1, 0, 0.1, 0.25, 0.5, 1, 2, 4)
 REFIT_RESULTS = ("published", "superseded", "unchanged", "gated", "failed", "unavailable")
+PREPARED_OUTCOMES = ("hit", "joined", "superseded", "expired", "mismatched", "evicted", "failed")
 RATIO_BUCKETS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
@@ -56,12 +57,18 @@ class SamplerMetrics:
     """By `route`: rank, pool_start, steer."""
     runs_inadequate: Counter
     """Likewise."""
+    prepared_runs: Counter
+    """By `outcome`, one of PREPARED_OUTCOMES."""
+    prepared_wasted_evaluations: Counter
     streams_ended: Counter
     """By `reason`: finished, cancelled, deadline, refused (the caller's mistake), busy, error."""
 
     @classmethod
     def create(cls, registry: CollectorRegistry) -> Self:
         make = _Maker(registry)
+        prepared = make.counter("prepared_runs_total", "Runs made ahead of their call, ended.", ["outcome"])
+        for outcome in PREPARED_OUTCOMES:
+            prepared.labels(outcome=outcome)
         return cls(
             requests_running=make.gauge("requests_running", "Runs in the batch."),
             requests_waiting=make.gauge("requests_waiting", "Runs that wait for a place."),
@@ -93,6 +100,11 @@ class SamplerMetrics:
                 "runs_inadequate_total",
                 "Steered runs that are not adequate by their certificate, by route.",
                 ["route"],
+            ),
+            prepared_runs=prepared,
+            prepared_wasted_evaluations=make.counter(
+                "prepared_wasted_evaluations_total",
+                "Particles that the denoiser was asked about in runs made ahead that nobody saw.",
             ),
             streams_ended=make.counter("streams_ended_total", "Sample streams ended.", ["reason"]),
         )

@@ -1,4 +1,6 @@
-"""python -m benchmarks engine|exactness|refit|cohort|catalogue|routes [--json FILE] [--quick] [--threads N]
+"""python -m benchmarks NAME [--json FILE] [--quick] [--threads N], NAME one of these:
+
+engine|exactness|refit|cohort|catalogue|routes|prepared
 
 exactness alone: [--only closed|learned] [--draws M] [--cache DIR]
 `python -m benchmarks alignment --help` says what that one takes.
@@ -14,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.report import Scale
 
-NAMES = ("engine", "exactness", "refit", "cohort", "catalogue", "routes")
+NAMES = ("engine", "exactness", "refit", "cohort", "catalogue", "routes", "prepared")
 
 
 def main() -> None:

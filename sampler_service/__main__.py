@@ -19,10 +19,11 @@ from apa.rpc.server import serve
 from apa.store.catalogues import CatalogueStore
 from apa.store.connection import Client, connect
 from apa.store.due import DueStore
+from apa.store.publications import Publications
 from apa.store.sessions import SessionStore
 from apa.store.slates import SlateStore
 from apa.store.surrogates import SurrogateStore
-from sampler_service import stored_pools
+from sampler_service import prepared_runs, stored_pools
 from sampler_service.catalogue_features import CatalogueFeatures
 from sampler_service.config import SamplerSettings
 from sampler_service.live_catalogues import LiveCatalogues
@@ -58,7 +59,7 @@ async def main(settings: SamplerSettings) -> None:
     preparing = _preparing(settings, client, priors, catalogues, measuring, device)
     engine = EngineThread(
         _limits(settings, device),
-        weights={stored_pools.TENANT: stored_pools.SHARE},
+        weights={stored_pools.TENANT: stored_pools.SHARE, prepared_runs.TENANT: prepared_runs.SHARE},
         device=device,
         observer=measuring,
         on_death=_end_process,
@@ -76,7 +77,11 @@ async def main(settings: SamplerSettings) -> None:
             settings.pool_dir,
         )
         routing = Routing(pools, on_device, CatalogueFeatures(on_device))
-        stream = SamplingStream(preparing, routing, engine, threads, measuring)
+        prepared = prepared_runs.PreparedRuns(preparing, routing, engine, threads, measuring.prepared_ended)
+        publications = Publications(client, prepared.published, prepared.sweep)
+        if settings.prepare:
+            publications.listen()
+        stream = SamplingStream(preparing, routing, engine, threads, measuring, prepared)
         scoring = Scoring(preparing, stream.on_device)
         stock = Stock(catalogue_store, priors, catalogues)
         servicer = SamplerServicer(stream, scoring, stock, priors, measuring, threads)
@@ -85,6 +90,8 @@ async def main(settings: SamplerSettings) -> None:
             priors.close()
             catalogues.close()
             pools.close()
+            publications.close()
+            prepared.close()
             await asyncio.to_thread(engine.stop, settings.grace_s)
 
         await serve("sampler", servicer.register, settings, on_drain=drain)

@@ -64,6 +64,15 @@ class SamplerSettings(ServerSettings):
     pool_dir: Path | None = None
     """Keeps the draws of such a pool here, for the next start; several samplers may share it."""
 
+    prepare: bool = False
+    """Whether a session's next run is made when its surrogate is published, ahead of the call."""
+    prepared_runs: int = Field(default=64, ge=1, le=4096)
+    """Runs made ahead, under way or kept, at most."""
+    prepared_bytes: int = Field(default=64 * 1024 * 1024, ge=0)
+    """Particles of runs made ahead, at most; the oldest go first."""
+    prepared_lifetime_s: float = Field(default=300.0, gt=0.0)
+    """How long a run made ahead is kept, and how long after its last slate a session is prepared for."""
+
     gumbel_temperature: float = Field(default=TEMPERATURE, ge=0.01, le=100.0)
     """Of the policy gumbel_top_k, in standard deviations of the candidates' scores: higher explores more."""
 

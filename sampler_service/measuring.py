@@ -56,6 +56,11 @@ class Measuring(EngineObserver):
         """A call's first particle is ready to be sent."""
         self._metrics.time_to_first_particle_seconds.observe(seconds)
 
+    def prepared_ended(self, outcome: str, wasted_evaluations: int) -> None:
+        """A run made ahead of its call was shown, or was of no use."""
+        self._metrics.prepared_runs.labels(outcome).inc()
+        self._metrics.prepared_wasted_evaluations.inc(wasted_evaluations)
+
     def routed(self, route: str) -> None:
         """A call's particles come by this route."""
         self._metrics.runs_by_route.labels(route).inc()

@@ -113,7 +113,33 @@ class Preparing:
             num_particles=self._num_particles(call, None, prior),
         )
 
+    def ahead(self, call: SampleCall) -> Job | None:
+        """What a session's call resolves to, without a reservation; None while there is nothing to prepare.
+
+        There is nothing while the session is closed, its budget is spent, a slate of it waits for answers, a
+        version is pinned, or answers came that the newest is not fitted on. Raises as `job` does.
+        """
+        ledger = self.stores.sessions.ledger(call.session_id)
+        if ledger.closed_at is not None or ledger.reserved:
+            return None
+        job = self._resolved(call)
+        assert job.session is not None
+        steering = self.stores.surrogates.steering(call.session_id)
+        if job.version is None or steering is None or steering.is_pinned:
+            return None
+        spent = ledger.spent >= job.session.config.budget
+        return None if spent or job.version.trained_events < ledger.num_events else job
+
     def _of_session(self, call: SampleCall) -> Job:
+        resolved = self._resolved(call)
+        assert resolved.session is not None
+        job = replace(resolved, reservation=self._reserve(call, resolved.session))
+        if job.surrogate is not None:
+            return job
+        return replace(job, num_particles=min(cold_particles(job), self.settings.max_particles))
+
+    def _resolved(self, call: SampleCall) -> Job:
+        """Of a session, with nothing reserved."""
         session = self.stores.sessions.get(call.session_id)
         prior = self.priors.get(session.config.prior)
         steering = self.stores.surrogates.steering(session.session_id)
@@ -124,11 +150,7 @@ class Preparing:
         surrogate = None if steering is None else self._surrogate(session, prior, steering)
         catalogue = self.catalogues.of(session.config.prior, prior)
         check_maskable(call.masks, catalogue)
-        reservation = self._reserve(call, session)
-        job = Job(call, prior, session, reservation, surrogate, version, config, num_particles, catalogue)
-        if surrogate is not None:
-            return job
-        return replace(job, num_particles=min(cold_particles(job), self.settings.max_particles))
+        return Job(call, prior, session, None, surrogate, version, config, num_particles, catalogue)
 
     def _num_particles(self, call: SampleCall, session: Session | None, prior: Prior) -> int:
         """N, of which as many can be previewed as the call asks for."""

@@ -9,10 +9,10 @@ import uuid
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Executor, Future
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from apa.errors import ApaError, Cancelled
+from apa.errors import ApaError, Cancelled, DeadlineExceeded
 from apa.records.run_events import Finished, Progress, RunEvent, Started
 from apa.records.sampling import SamplingOverrides
 from apa.records.shown import ShownSlate
@@ -23,6 +23,7 @@ from sampler_service.engine import Progress as EngineProgress
 from sampler_service.measuring import Measuring
 from sampler_service.population import Population
 from sampler_service.potential import as_potential
+from sampler_service.prepared_runs import PreparedRun, PreparedRuns
 from sampler_service.preparing import Preparing
 from sampler_service.routing import Ranked, Routed, Routing
 from sampler_service.selection import policies
@@ -48,6 +49,7 @@ class SamplingStream:
     engine: EngineThread
     executor: Executor
     measuring: Measuring
+    prepared: PreparedRuns
 
     @property
     def on_device(self) -> OnDevice:
@@ -104,9 +106,17 @@ class SamplingStream:
     ) -> AsyncGenerator[RunEvent, None]:
         max_bytes = self.preparing.settings.max_message_bytes
         asked_s = time.monotonic()
-        routed = await self._routed(job)
+        made = await self._made_ahead(job, deadline_s)
+        run, ahead = (None, None) if made is None else made
+        if run is not None:
+            job = replace(job, config=run.job.config)
+        routed = await self._routed(job) if run is None else run.routed_for(job)
         self.measuring.routed(routed.choice.name)
-        if routed.ranked is None:
+        event: service_loop.RunEvent
+        if run is not None and ahead is not None:
+            yield started_of(run.run_id, job, routed.choice, prepared=True)
+            event = ahead
+        elif routed.ranked is None:
             events = UnreadEvents(max_preview_bytes=max_bytes)
             handle = self.engine.submit(_request(job, routed, deadline_s), events.put)
             try:
@@ -131,6 +141,23 @@ class SamplingStream:
         certificate = await self._blocking(certificate_of, job, population, routed.outlook)
         self.measuring.certified(routed.choice.name, certificate)
         yield finished_of(event, routed.denoiser_evaluations, certificate)
+
+    async def _made_ahead(
+        self, job: Job, deadline_s: float | None
+    ) -> tuple[PreparedRun, service_loop.Finished] | None:
+        """The run that was made for this call, once it is done; None where there is none, or it failed."""
+        run = self.prepared.take(job)
+        if run is None:
+            return None
+        left_s = None if deadline_s is None else deadline_s - time.monotonic()
+        try:
+            return run, await asyncio.wait_for(asyncio.wrap_future(run.result), left_s)
+        except TimeoutError:
+            raise DeadlineExceeded("the deadline passed while the run was under way") from None
+        except ApaError:
+            return None
+        finally:
+            run.cancel()
 
     async def _routed(self, job: Job) -> Routed:
         """Where nothing has to be weighed, without a thread of the store's."""
@@ -177,6 +204,7 @@ class SamplingStream:
             raise Cancelled("the caller left before the slate was stored")
         slate = slates.put(made.slate, made.particles, has_default=config.default_reward is not None)
         self.measuring.served(job)
+        self.prepared.served(job.session.session_id)
         return as_shown(job, slate, [particle.x for particle in made.particles], self.on_device.images)
 
     def _replayed(self, job: Job) -> list[RunEvent]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from apa.errors import InvalidArgument, ResourceExhausted
 from sampler_service.scheduler_batches import CPU_BATCH_ELEMENTS, Batches, Wanted
@@ -159,6 +159,15 @@ class Scheduler:
     def rows_of(self, elements: int) -> int:
         """Particles of so many elements that fit into one batch."""
         return self._batches.rows_of(elements)
+
+    def hand_over(self, run_id: str, tenant: str) -> None:
+        """Makes a run another tenant's, who is charged for all of it. Unknown ids are ignored."""
+        self._served.setdefault(tenant, self._virtual_time)
+        if (waiting := self._waiting.get(run_id)) is not None:
+            self._waiting[run_id] = replace(waiting, ticket=replace(waiting.ticket, tenant=tenant))
+        elif (ticket := self._running.get(run_id)) is not None:
+            self._running[run_id] = replace(ticket, tenant=tenant)
+            self._served[tenant] += ticket.num_particles * ticket.num_steps / self._weight(tenant)
 
     def release(self, run_id: str) -> None:
         """Frees the place of a run, however it ended, waiting or running. Unknown ids are ignored."""

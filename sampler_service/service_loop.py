@@ -124,9 +124,16 @@ class _Call:
 class RunHandle:
     """A submitted run, as its submitter holds it."""
 
-    def __init__(self, run_id: str, cancel: Callable[[], None]) -> None:
+    def __init__(
+        self, run_id: str, cancel: Callable[[], None], hand_over: Callable[[str], None] = lambda _tenant: None
+    ) -> None:
         self.run_id = run_id
         self._cancel = cancel
+        self._hand_over = hand_over
+
+    def hand_over(self, tenant: str) -> None:
+        """Lets the run go on with another tenant's share; harmless when it has ended."""
+        self._hand_over(tenant)
 
     def cancel(self) -> None:
         """Ends the run before the next tick with Failed(Cancelled); harmless when it has ended."""
@@ -201,7 +208,9 @@ class EngineThread:
             job = _Job(request, plan, on_event, now_s)
             self._jobs[request.run_id] = job
             self._changed.notify_all()
-        return RunHandle(request.run_id, lambda: self._cancel(job))
+        return RunHandle(
+            request.run_id, lambda: self._cancel(job), lambda tenant: self._hand_over(job, tenant)
+        )
 
     def call(self, compute: Callable[[], T], elements: int) -> T:
         """Computes something on the engine's thread, between two ticks, and waits for it.
@@ -268,6 +277,11 @@ class EngineThread:
             if self._jobs.get(job.request.run_id) is job:
                 self._cancelled.add(job.request.run_id)
                 self._changed.notify_all()
+
+    def _hand_over(self, job: _Job, tenant: str) -> None:
+        with self._changed:
+            if self._jobs.get(job.request.run_id) is job:
+                self._scheduler.hand_over(job.request.run_id, tenant)
 
     def _live(self) -> None:
         try:

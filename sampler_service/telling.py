@@ -15,7 +15,7 @@ from sampler_service.routes.choosing import RouteChoice
 from sampler_service.routes.outlook import Outlook
 
 
-def started_of(run_id: str, job: Job, choice: RouteChoice) -> Started:
+def started_of(run_id: str, job: Job, choice: RouteChoice, *, prepared: bool = False) -> Started:
     """What the options resolved to, and the route that is taken."""
     given = job.config.model_dump(include=set(SamplingOverrides.model_fields))
     return Started(
@@ -27,6 +27,7 @@ def started_of(run_id: str, job: Job, choice: RouteChoice) -> Started:
         num_particles=job.num_particles,
         route=choice.name,
         route_reason=choice.reason,
+        prepared=prepared,
     )
 
 

@@ -82,6 +82,7 @@ def sample_json(
         "num_particles": started.num_particles,
         "route": started.route,
         "route_reason": started.route_reason,
+        "prepared": started.prepared,
         "sampling": started.sampling.model_dump(exclude_none=True),
         "log_z": finished.log_z,
         "kl_to_prior": finished.kl_to_prior,

@@ -234,6 +234,7 @@ def _print(result: SampleResult, items: list[CatalogueItem] | None, explained: b
     print(
         f"{result.started.num_particles} particles of {result.started.prior}, {steered}, "
         f"in {finished.run_seconds:.2f} s after {finished.queue_seconds:.2f} s of waiting"
+        f"{', made ahead' if result.started.prepared else ''}"
     )
     if result.started.route:
         print(

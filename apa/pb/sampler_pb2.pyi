@@ -50,7 +50,7 @@ class SampleResponse(_message.Message):
     def __init__(self, sequence: _Optional[int] = ..., started: _Optional[_Union[Started, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., chunk: _Optional[_Union[ParticleChunk, _Mapping]] = ..., slate: _Optional[_Union[_common_pb2.Slate, _Mapping]] = ..., finished: _Optional[_Union[Finished, _Mapping]] = ...) -> None: ...
 
 class Started(_message.Message):
-    __slots__ = ("run_id", "request_id", "prior", "surrogate_version", "sampling", "num_particles", "replayed", "route", "route_reason")
+    __slots__ = ("run_id", "request_id", "prior", "surrogate_version", "sampling", "num_particles", "replayed", "route", "route_reason", "prepared")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     PRIOR_FIELD_NUMBER: _ClassVar[int]
@@ -60,6 +60,7 @@ class Started(_message.Message):
     REPLAYED_FIELD_NUMBER: _ClassVar[int]
     ROUTE_FIELD_NUMBER: _ClassVar[int]
     ROUTE_REASON_FIELD_NUMBER: _ClassVar[int]
+    PREPARED_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     request_id: str
     prior: str
@@ -69,7 +70,8 @@ class Started(_message.Message):
     replayed: bool
     route: str
     route_reason: str
-    def __init__(self, run_id: _Optional[str] = ..., request_id: _Optional[str] = ..., prior: _Optional[str] = ..., surrogate_version: _Optional[str] = ..., sampling: _Optional[_Union[_common_pb2.SamplingOptions, _Mapping]] = ..., num_particles: _Optional[int] = ..., replayed: _Optional[bool] = ..., route: _Optional[str] = ..., route_reason: _Optional[str] = ...) -> None: ...
+    prepared: bool
+    def __init__(self, run_id: _Optional[str] = ..., request_id: _Optional[str] = ..., prior: _Optional[str] = ..., surrogate_version: _Optional[str] = ..., sampling: _Optional[_Union[_common_pb2.SamplingOptions, _Mapping]] = ..., num_particles: _Optional[int] = ..., replayed: _Optional[bool] = ..., route: _Optional[str] = ..., route_reason: _Optional[str] = ..., prepared: _Optional[bool] = ...) -> None: ...
 
 class Progress(_message.Message):
     __slots__ = ("step", "num_steps", "ess", "log_z", "num_resamplings", "preview")

@@ -22,6 +22,7 @@ class Started:
         replayed: the slate was stored by an earlier call with this request id; nothing is computed.
         route, route_reason: what was taken, "rank", "pool_start" or "steer", and why; "" where nothing is
             computed, or the server does not say.
+        prepared: the run was made ahead of the call, when the surrogate was published.
     """
 
     run_id: str
@@ -33,6 +34,7 @@ class Started:
     replayed: bool = False
     route: str = ""
     route_reason: str = ""
+    prepared: bool = False
 
 
 @dataclass(frozen=True)

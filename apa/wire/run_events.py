@@ -73,6 +73,7 @@ def _started_to_pb(event: Started) -> sampler_pb2.Started:
         replayed=event.replayed,
         route=event.route,
         route_reason=event.route_reason,
+        prepared=event.prepared,
     )
 
 
@@ -87,6 +88,7 @@ def _started_from_pb(event: sampler_pb2.Started) -> Started:
         replayed=event.replayed,
         route=event.route,
         route_reason=event.route_reason,
+        prepared=event.prepared,
     )
 
 

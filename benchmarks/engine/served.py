@@ -34,6 +34,7 @@ from sampler_service.catalogue_features import CatalogueFeatures
 from sampler_service.config import SamplerSettings
 from sampler_service.live_catalogues import LiveCatalogues
 from sampler_service.measuring import Measuring
+from sampler_service.prepared_runs import PreparedRuns
 from sampler_service.preparing import Preparing, Stores
 from sampler_service.prior_registry import PriorRegistry
 from sampler_service.routing import Routing
@@ -66,7 +67,8 @@ async def _measure(address: str, scale: Scale) -> list[Row]:
         on_device = OnDevice(thread)
         pools = StoredPools(on_device, settings.pool_size, settings.sampling(), priors.all)
         routing = Routing(pools, on_device, CatalogueFeatures(on_device))
-        own = SamplingStream(preparing, routing, thread, store, measuring)
+        ahead = PreparedRuns(preparing, routing, thread, store, measuring.prepared_ended)
+        own = SamplingStream(preparing, routing, thread, store, measuring, ahead)
 
         def in_process() -> AsyncIterator[RunEvent]:
             return own.events(_call(), None)
