@@ -26,6 +26,7 @@ from sampler_service.stored_candidates import StoredCandidates
 from sampler_service.stored_pools import Stored
 
 NOT_DRAWN = "the prior's stored draws are not there yet"
+ALL_ITEMS = "every item of the catalogue is looked at"
 TOO_DEAR = "the surrogate would ask the denoiser about each of the stored draws, more than a run does"
 
 
@@ -83,6 +84,11 @@ class Routed:
     denoiser_evaluations: int = 0
     outlook: Outlook | None = None
 
+    @property
+    def looks_at_all(self) -> bool:
+        """Whether the slate is chosen among all items of a catalogue."""
+        return self.ranked is not None and isinstance(self.ranked.candidates, ShelfCandidates)
+
 
 @dataclass(frozen=True)
 class _Known:
@@ -121,6 +127,8 @@ class Routing:
         if named == "auto":
             if isinstance(known, str):
                 return _steered(job, known)
+            if not job.call.include_particles and isinstance(self._candidates(job, known), ShelfCandidates):
+                return self._routed(job, RouteChoice("rank", ALL_ITEMS), known)
             return self._routed(job, choose(known.outlook, job.num_particles), known)
         if isinstance(known, str):
             raise _not_there_yet(job)

@@ -138,7 +138,7 @@ class SamplingStream:
                 yield chunk
         if job.session is not None:
             yield await self._blocking(self._show, job, population, routed.ranked, left)
-        certificate = await self._blocking(certificate_of, job, population, routed.outlook)
+        certificate = await self._blocking(certificate_of, job, population, routed)
         self.measuring.certified(routed.choice.name, certificate)
         yield finished_of(event, routed.denoiser_evaluations, certificate)
 

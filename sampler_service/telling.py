@@ -12,7 +12,7 @@ from sampler_service.population import Population
 from sampler_service.preview import Preview as EnginePreview
 from sampler_service.routes.certificate import certify
 from sampler_service.routes.choosing import RouteChoice
-from sampler_service.routes.outlook import Outlook
+from sampler_service.routing import Routed
 
 
 def started_of(run_id: str, job: Job, choice: RouteChoice, *, prepared: bool = False) -> Started:
@@ -40,15 +40,14 @@ def preview_of(preview: EnginePreview) -> Preview:
     )
 
 
-def certificate_of(job: Job, population: Population, outlook: Outlook | None) -> Certificate | None:
+def certificate_of(job: Job, population: Population, routed: Routed) -> Certificate | None:
     """Of a session's run, whose population is on the host; None where nothing steered it.
 
-    Args:
-        outlook: of the prior's stored draws, if they were asked.
+    A slate that is chosen among all items of a catalogue is adequate, whatever the particles are.
     """
     if job.surrogate is None:
         return None
-    found = certify(population, job.num_shown, outlook)
+    found = certify(population, job.num_shown, routed.outlook)
     if found is None:
         return None
     return Certificate(
@@ -57,7 +56,7 @@ def certificate_of(job: Job, population: Population, outlook: Outlook | None) ->
         log_z_upper=None if math.isinf(found.upper) else found.upper,
         kl_to_prior=found.kl_to_prior,
         effective_ancestors=found.ancestors,
-        adequate=found.adequate,
+        adequate=found.adequate or routed.looks_at_all,
     )
 
 

@@ -304,6 +304,26 @@ def test_a_ranked_slate_of_a_catalogue_is_the_best_of_the_shelf_as_it_is_now(
     wait_until(lambda: stock_of(client) == NUM_ITEMS, 60, "the old catalogue")
 
 
+def test_a_slate_of_a_catalogue_is_ranked_whatever_the_draws_are_worth_and_particles_are_not(
+    client: Client, world: TrainerWorld
+) -> None:
+    # So strong a tilt leaves the stored draws worth less than one.
+    session = fitted(world, prior="shop", sampling={"beta": 500.0})
+
+    def chosen(**more: Any) -> SampleResult:
+        return run(client, session, "auto", **more)
+
+    wait_until(lambda: "every item" in chosen().started.route_reason, 60, "features of the items")
+    slate, particles = chosen(), chosen(include_particles=True)
+
+    assert slate.started.route == "rank"
+    assert slate.finished.certificate is not None
+    assert slate.finished.certificate.effective_ancestors < len(slate.slate.items)
+    assert slate.finished.certificate.adequate
+    assert "every item" not in particles.started.route_reason
+    assert particles.started.route != "rank"
+
+
 def scores(client: Client, session: str, kappa: float) -> list[tuple[float, str]]:
     """What a policy ranks by, of a session that has nearly all of its budget left."""
     item_ids = [f"i{n}" for n in range(NUM_ITEMS)]
