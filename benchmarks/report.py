@@ -27,6 +27,7 @@ class Scale:
         only: of `exactness`, the one half that is wanted; both when None.
         draws: of a learned prior, at most; as many as the benchmark asks for when None.
         cache: where those draws are kept; the benchmark's own folder when None.
+        samplers: of `routes`, others to run beside the routes, as `package.module:name` or by name.
     """
 
     quick: bool = False
@@ -34,6 +35,7 @@ class Scale:
     only: Literal["closed", "learned"] | None = None
     draws: int | None = None
     cache: Path | None = None
+    samplers: tuple[str, ...] = ()
 
     def pick(self, full: int, quick: int) -> int:
         return quick if self.quick else full

@@ -26,7 +26,6 @@ from sampler_service.stored_candidates import StoredCandidates
 from sampler_service.stored_pools import Stored
 
 NOT_DRAWN = "the prior's stored draws are not there yet"
-ALL_ITEMS = "every item of the catalogue is looked at"
 TOO_DEAR = "the surrogate would ask the denoiser about each of the stored draws, more than a run does"
 
 
@@ -127,9 +126,9 @@ class Routing:
         if named == "auto":
             if isinstance(known, str):
                 return _steered(job, known)
-            if not job.call.include_particles and isinstance(self._candidates(job, known), ShelfCandidates):
-                return self._routed(job, RouteChoice("rank", ALL_ITEMS), known)
-            return self._routed(job, choose(known.outlook, job.num_particles), known)
+            looks_at_all = not job.call.include_particles and self._looks_at_all(job, known)
+            choice = choose(known.outlook, job.num_particles, looks_at_all=looks_at_all)
+            return self._routed(job, choice, known)
         if isinstance(known, str):
             raise _not_there_yet(job)
         return self._routed(job, RouteChoice(named, route_named_by(job.call, job.session)), known)
@@ -169,6 +168,9 @@ class Routing:
             start = start_from(draws.x, outlook.reward, job.config.beta, n, Generator().manual_seed(seed))
             config = joined_late(config)
         return Routed(choice, config, start, ranked, known.denoiser_evaluations, outlook)
+
+    def _looks_at_all(self, job: Job, known: _Known) -> bool:
+        return isinstance(self._candidates(job, known), ShelfCandidates)
 
     def _candidates(self, job: Job, known: _Known) -> Exhaustive | None:
         if job.catalogue is None:

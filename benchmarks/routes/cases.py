@@ -12,6 +12,9 @@ from apa.priors import GaussianMixturePrior
 from benchmarks.exactness.cases import Case as Mixtures
 from simulation.closed_forms import LinearReward, Mixture, tilted
 
+NUM_PARTICLES = 32
+"""Of a run, where nothing else is said: the service's default."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -20,11 +23,15 @@ class Place:
     Attributes:
         rarity: exp(-KL(p || q)): about how many of the prior's draws are typical of the target.
         num_stored: draws of the pool.
+        num_particles: N of a run.
     """
 
     dimensions: int
     rarity: float
     num_stored: int
+    num_particles: int = NUM_PARTICLES
+    prior_name: str = "mixture"
+    catalogue_size: int | None = None
 
     @property
     def prior(self) -> GaussianMixturePrior:
@@ -63,3 +70,10 @@ class Place:
 
 def places(dimensions: tuple[int, ...], rarities: tuple[float, ...], stored: tuple[int, ...]) -> list[Place]:
     return [Place(d, rarity, m) for d in dimensions for rarity in rarities for m in stored]
+
+
+def budgets(
+    dimensions: tuple[int, ...], rarities: tuple[float, ...], num_stored: int, budget: tuple[int, ...]
+) -> list[Place]:
+    """The same places by N."""
+    return [Place(d, rarity, num_stored, n) for d in dimensions for rarity in rarities for n in budget]

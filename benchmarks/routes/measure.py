@@ -5,19 +5,50 @@ from __future__ import annotations
 import statistics
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 
 from apa.records.sampling import RouteName, SamplingConfig
 from benchmarks.routes.cases import Place
 from sampler_service.config import SamplerSettings
-from sampler_service.routes import Outlook, StoredPool, Taken, choose, take
+from sampler_service.population import Population
+from sampler_service.potential import DenoisedRewardPotential
+from sampler_service.routes import Outlook, Sampler, StoredPool, Target, certify, choose, draw_by, take
 
 ROUTES: tuple[RouteName, ...] = ("rank", "pool_start", "steer")
-NUM_PARTICLES, NUM_SHOWN = 32, 8
+NUM_SHOWN = 8
+LEAST_ESS = 50.0
+"""Of a reference by weights, below which E_p[r] is not read off it."""
+FEW = 12
+"""Seeds of a sampler beside the routes, at most."""
 ADEQUATE = 0.97
 """Of the reward of the best route, what makes another one adequate."""
+
+
+class AnyPlace(Protocol):
+    """What every place says of itself; see `Place`.
+
+    Attributes:
+        catalogue_size: items that particles are shown as; None where they are shown themselves.
+    """
+
+    @property
+    def prior_name(self) -> str: ...
+    @property
+    def dimensions(self) -> int: ...
+    @property
+    def rarity(self) -> float: ...
+    @property
+    def num_stored(self) -> int: ...
+    @property
+    def num_particles(self) -> int: ...
+    @property
+    def catalogue_size(self) -> int | None: ...
+    @property
+    def beta(self) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -25,27 +56,37 @@ class Cell:
     """Means over seeds, times as medians.
 
     Attributes:
-        gains: by route, (mean r - E_q[r]) / (E_p[r] - E_q[r]): 0 is the prior, 1 the target; more is no
-            better law, and counts as 1.
-        seconds: by route, the reading of stored draws included where it has to be.
+        gains: by route or sampler, (mean r - E_q[r]) / (E_p[r] - E_q[r]): 0 is the prior, 1 the target;
+            more is no better law, and counts as 1.
+        seconds: likewise, the reading of stored draws included where it has to be.
         chosen: how often each route was chosen.
-        ancestral_gain: of steering by the ancestral integrator, whose steps leave too little variance.
-        covered: share of the certificates whose interval holds log Z; `bounded`, of those with an upper end.
-        width: of the intervals, the median, in nats.
+        ancestral_gain: of steering by the ancestral integrator, whose steps leave too little variance; None
+            where that is what steers anyway.
+        covered: share of the certificates whose interval holds log Z; `bounded`, of those with an upper end;
+            None where log Z is not known.
+        width: of the intervals, the median, in nats; likewise.
+        reference_ess: of the draws that E_p[r] is read off; None where it is exact.
     """
 
-    place: Place
+    place: AnyPlace
     num_seeds: int
-    gains: dict[RouteName, float]
-    seconds: dict[RouteName, float]
-    chosen: dict[RouteName, int]
-    ancestral_gain: float
-    covered: float
-    bounded: float
-    width: float
+    gains: dict[str, float]
+    seconds: dict[str, float]
+    chosen: dict[str, int]
+    ancestral_gain: float | None = None
+    covered: float | None = None
+    bounded: float | None = None
+    width: float | None = None
+    reference_ess: float | None = None
+
+    @property
+    def exact(self) -> bool:
+        """Whether E_p[r] is known well; else 1 is what the best of the three routes brings."""
+        return self.reference_ess is None or self.reference_ess >= LEAST_ESS
 
     @property
     def cheapest_adequate(self) -> RouteName:
+        """Of the three routes: other samplers are shown beside them."""
         best = max(self.capped.values())
         adequate = [route for route in ROUTES if self.capped[route] >= ADEQUATE * best]
         return min(adequate, key=lambda route: self.seconds[route])
@@ -61,20 +102,24 @@ class Cell:
         return self._of_chosen(self.capped) / max(self.capped.values())
 
     @property
-    def capped(self) -> dict[RouteName, float]:
-        return {route: min(gain, 1.0) for route, gain in self.gains.items()}
+    def capped(self) -> dict[str, float]:
+        return {route: min(self.gains[route], 1.0) for route in ROUTES}
 
-    def _of_chosen(self, figures: dict[RouteName, float]) -> float:
+    def _of_chosen(self, figures: Mapping[str, float]) -> float:
         return sum(figures[route] * count for route, count in self.chosen.items()) / self.num_seeds
 
 
-def measure(place: Place, num_seeds: int) -> Cell:
-    """Pools, runs and choices of so many seeds."""
-    config = _config(place.beta)
-    gains: dict[RouteName, list[float]] = {route: [] for route in ROUTES}
-    seconds: dict[RouteName, list[float]] = {route: [] for route in ROUTES}
+def measure(place: Place, num_seeds: int, beside: Mapping[str, Sampler] | None = None) -> Cell:
+    """Pools, runs and choices of so many seeds.
+
+    Args:
+        beside: other samplers by name, each run for at most FEW seeds.
+    """
+    config, others = config_of(place.beta), beside or {}
+    gains: dict[str, list[float]] = {name: [] for name in (*ROUTES, *others)}
+    seconds: dict[str, list[float]] = {name: [] for name in gains}
     ancestral: list[float] = []
-    chosen: Counter[RouteName] = Counter()
+    chosen: Counter[str] = Counter()
     covered = bounded = 0
     widths: list[float] = []
     for seed in range(num_seeds):
@@ -83,27 +128,33 @@ def measure(place: Place, num_seeds: int) -> Cell:
         began = time.perf_counter()
         # Of stored draws the features are stored too: reading them takes no denoiser.
         outlook = Outlook(place.reward(pool.x).double(), place.beta)
-        choice = choose(outlook, NUM_PARTICLES)
+        choice = choose(outlook, place.num_particles)
         reading = time.perf_counter() - began
         for route in ROUTES:
             began = time.perf_counter()
-            taken = _taken(place, config.model_copy(update={"seed": seed}), pool, route, outlook)
+            found = _taken(place, config.model_copy(update={"seed": seed}), pool, route, outlook)
             seconds[route].append(time.perf_counter() - began + (0.0 if route == "steer" else reading))
-            gains[route].append(_gain(place, taken))
+            gains[route].append(_gain(place, found))
             if route == choice.name:
-                certificate = taken.certificate(NUM_SHOWN)
+                certificate = certify(found, NUM_SHOWN, outlook)
                 assert certificate is not None, "every route has a log Z"
                 covered += certificate.lower <= place.target.log_z <= certificate.upper
                 bounded += certificate.upper < float("inf")
                 widths.append(certificate.upper - certificate.lower)
         chosen[choice.name] += 1
+        for name, sampler in others.items() if seed < FEW else ():
+            target = Target(place.prior, DenoisedRewardPotential(place.reward), config, pool, outlook)
+            began = time.perf_counter()
+            found = draw_by(sampler, target, place.num_particles, seed)
+            seconds[name].append(time.perf_counter() - began)
+            gains[name].append(_gain(place, found))
         by_ancestral_steps = config.model_copy(update={"seed": seed, "integrator": "ancestral"})
         ancestral.append(_gain(place, _taken(place, by_ancestral_steps, pool, "steer", outlook)))
     return Cell(
         place=place,
         num_seeds=num_seeds,
-        gains={route: statistics.fmean(found) for route, found in gains.items()},
-        seconds={route: statistics.median(found) for route, found in seconds.items()},
+        gains={name: statistics.fmean(each) for name, each in gains.items()},
+        seconds={name: statistics.median(each) for name, each in seconds.items()},
         chosen=dict(chosen),
         ancestral_gain=statistics.fmean(ancestral),
         covered=covered / num_seeds,
@@ -112,7 +163,7 @@ def measure(place: Place, num_seeds: int) -> Cell:
     )
 
 
-def _config(beta: float) -> SamplingConfig:
+def config_of(beta: float) -> SamplingConfig:
     """The service's own steps, but with the variance that a mixture knows: by those of the ancestral
     integrator, so few steps leave too little of each mode's width, and half of what a target has to gain.
     """
@@ -122,14 +173,20 @@ def _config(beta: float) -> SamplingConfig:
 
 def _taken(
     place: Place, config: SamplingConfig, pool: StoredPool, route: RouteName, outlook: Outlook
-) -> Taken:
-    return take(
-        place.prior, place.reward, config, pool, num_particles=NUM_PARTICLES, route=route, outlook=outlook
+) -> Population:
+    taken = take(
+        place.prior,
+        place.reward,
+        config,
+        pool,
+        num_particles=place.num_particles,
+        route=route,
+        outlook=outlook,
     )
+    return taken.population
 
 
-def _gain(place: Place, taken: Taken) -> float:
+def _gain(place: Place, population: Population) -> float:
     before, after = place.gain
-    population = taken.population
     mean = float((population.weights * place.reward(population.x).double()).sum())
     return (mean - before) / (after - before)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from apa.records.sampling import RouteName
 from sampler_service.routes.outlook import Outlook
 from sampler_service.start import largest_share
 
@@ -14,18 +13,26 @@ LEAST_SHARE = 0.2
 
 @dataclass(frozen=True)
 class RouteChoice:
-    """A route and why, in words for whoever pays for it."""
+    """A route and why, in words for whoever pays for it.
 
-    name: RouteName
+    Attributes:
+        name: a RouteName, or that of a registered sampler.
+    """
+
+    name: str
     reason: str
 
 
-def choose(outlook: Outlook, num_particles: int) -> RouteChoice:
+def choose(outlook: Outlook, num_particles: int, *, looks_at_all: bool = False) -> RouteChoice:
     """The cheapest route that brings as many effective particles as a run has.
 
     Args:
         num_particles: N of a run.
+        looks_at_all: whether what is wanted is items of a catalogue, and ranking is among all of them: then
+            nothing that is generated could show more.
     """
+    if looks_at_all:
+        return RouteChoice("rank", "every item of the catalogue is looked at")
     stored, ess = len(outlook.tilt), outlook.ess
     if ess >= num_particles:
         return RouteChoice(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import get_args
 
 import torch
 
@@ -17,6 +18,8 @@ from sampler_service.resampling import systematic
 from sampler_service.routes.certificate import Certificate, certify
 from sampler_service.routes.choosing import RouteChoice, choose
 from sampler_service.routes.outlook import Outlook, look
+from sampler_service.routes.plugin import Target, draw_by
+from sampler_service.routes.registered import sampler_named
 from sampler_service.routes.stored_pool import StoredPool
 from sampler_service.sampling import draw_seed, sample
 from sampler_service.start import start_from
@@ -45,7 +48,7 @@ def take(
     pool: StoredPool,
     *,
     num_particles: int,
-    route: RouteName | None = None,
+    route: RouteName | str | None = None,
     generator: torch.Generator | None = None,
     outlook: Outlook | None = None,
 ) -> Taken:
@@ -54,24 +57,31 @@ def take(
     Args:
         reward: as in `sample`.
         config: of a run, with a corrector whose weights are exact.
-        route: obeyed whether it is adequate or not; chosen when None.
+        route: obeyed whether it is adequate or not, also the name of a registered sampler; chosen when None.
         generator: draws the seed where the config names none; its device is where the run computes.
         outlook: of these draws at this beta, for who has it already, as from stored features.
 
     Raises:
         FailedPrecondition: the stored draws are another prior's.
-        InvalidArgument: as `sample` does, and for a corrector without weights.
+        InvalidArgument: as `sample` does, and for a corrector without weights; or a sampler's population does
+            not fit, see `draw_by`.
+        NotFound: neither a route nor a sampler has that name.
         NumericalError: a run became non-finite.
     """
     potential = as_potential(reward, config.corrector)
     if potential is None:
         raise InvalidArgument("nothing to steer by", field="reward", expected="a reward", found="None")
+    # Before any work: a name that nobody has is a mistake.
+    plugin = None if route is None or route in get_args(RouteName) else sampler_named(route)
     seed = config.seed if config.seed is not None else draw_seed(generator)
     seeded = config.model_copy(update={"seed": seed})
     pool.check(prior)
     outlook = outlook or look(prior, pool, potential, config.beta, config.t_end)
     choice = choose(outlook, num_particles) if route is None else RouteChoice(route, "named by the caller")
-    if choice.name == "rank":
+    if plugin is not None:
+        target = Target(prior, potential, seeded, pool, outlook)
+        population = draw_by(plugin, target, num_particles, seed, pool.x.device)
+    elif choice.name == "rank":
         population = rank(pool, outlook, num_particles, seed)
     elif choice.name == "pool_start":
         population = _start_from_pool(prior, potential, seeded, pool, outlook, num_particles)

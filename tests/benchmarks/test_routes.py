@@ -72,13 +72,18 @@ def test_the_command_writes_what_it_prints(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(routes, "places", lambda *_: [PLACE])
-    # Half a minute of drawing: `make demo` and the benchmark itself run it.
-    monkeypatch.setattr(routes, "served", lambda _: [])
+    monkeypatch.setattr(routes, "budgets", lambda *_: [])
+    monkeypatch.setattr(routes, "films_places", lambda _: [])
+    monkeypatch.setattr(routes, "fashion_places", lambda _: [])
+    search = "benchmarks.routes.samplers.value_search:value_search"
 
-    routes.run(Scale(quick=True), tmp_path / "routes.json")
+    routes.run(Scale(quick=True, samplers=(search,)), tmp_path / "routes.json")
 
     written = json.loads((tmp_path / "routes.json").read_text())
     (cell,) = written["cells"]
     assert (cell["dimensions"], cell["num_stored"]) == (2, 256)
     assert len(written["rows"]) == 5
-    assert "2   1e-01    256" in capsys.readouterr().out
+    assert set(cell["gains"]) == {"rank", "pool_start", "steer", "guidance", "value_search"}
+    printed = capsys.readouterr().out
+    assert "mixture   2     -  1e-01    256  32" in printed
+    assert "value_search gain, ms" in printed

@@ -13,7 +13,7 @@ import numpy as np
 from apa.client import Client
 from apa.errors import Unavailable
 from apa.records.sampling import RouteName
-from benchmarks.report import Row, Scale, row
+from benchmarks.report import Row, Scale, report, row
 from benchmarks.serving import UNUSED, learnt, sampler_in
 
 PRIORS = ("fashion", "films")
@@ -23,7 +23,11 @@ SLATES_OF_A_SESSION = 100
 READY_S = 600.0
 
 
-def served(scale: Scale) -> list[Row]:
+def run(scale: Scale, json_path: Path | None) -> None:
+    report("slates", measure, scale, json_path)
+
+
+def measure(scale: Scale) -> list[Row]:
     """`rank` against its target, the other routes beside it."""
     settings = {"APA_SAMPLER_POOL_SIZE": str(POOL_SIZE)}
     with (
@@ -51,7 +55,7 @@ def _of_prior(apa: Client, url: str, name: str, scale: Scale) -> list[Row]:
         row(f"{what}, rank: 99th percentile", tails, 20.0, "most", stored),
         row(f"{what}, rank: median", [statistics.median(group) for group in groups]),
         *(row(f"{what}, {route}", taken) for route, taken in others.items()),
-        row(f"seconds to draw the pool of {name}, and its features", [drawn_s]),
+        row(f"seconds until the first ranked slate of {name}", [drawn_s]),
     ]
 
 

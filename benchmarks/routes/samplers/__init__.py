@@ -1,0 +1,1 @@
+"""Other people's methods, as samplers that plug in beside the three routes."""
