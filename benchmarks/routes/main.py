@@ -111,10 +111,7 @@ def targets(cells: Sequence[Cell]) -> list[Row]:
         replace(row("the same, worst place", times, 1.5, "most"), value=max(times)),
         replace(row(best, shares, 0.97), value=min(shares)),
         replace(row(held, covered, 0.93, note=bounded), value=sum(covered) / len(covered)),
-        row(
-            "width of the intervals in nats, median of each place",
-            [c.width for c in cells if c.width is not None],
-        ),
+        row("width of the intervals in nats, median of each place", widths),
     ]
 
 
