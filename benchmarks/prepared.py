@@ -1,7 +1,8 @@
 """Runs made ahead: how often the next slate's run is there, what that saves, and what is made for nobody.
 
-Users look at a slate for a while, answer all of it, look away for a moment, and ask for the next. The whole
-stack runs as processes, once with runs made ahead and once without, by the same sessions.
+Users look at a slate for a while, answer all of it, look away for a moment, and ask for the next; after some
+they leave, with budget left. The whole stack runs as processes, once with runs made ahead and once without,
+by the same sessions.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from benchmarks.report import Row, Scale, report, row
 
 ROUNDS = 7
 """Slates of a user; of the first nothing can be made ahead, and after the last nobody asks."""
+LIFETIME_S = 20.0
+"""Of a run made ahead, after which it has been for nobody."""
 PER_ROUND = 8
 USERS = {"films": 4, "fashion": 1}
 PAUSES_S = (10.0, 3.0)
@@ -86,7 +89,11 @@ def _rows(what: str, ahead: _Seen, plain: _Seen, pause_s: float) -> list[Row]:
 
 
 def _seen(prior: str, users: int, pause_s: float, rounds: int, prepare: bool) -> _Seen:
-    settings = {"APA_SAMPLER_PREPARE": str(prepare).lower(), "OMP_NUM_THREADS": "1"}
+    settings = {
+        "APA_SAMPLER_PREPARE": str(prepare).lower(),
+        "APA_SAMPLER_PREPARED_LIFETIME_S": str(LIFETIME_S),
+        "OMP_NUM_THREADS": "1",
+    }
     with (
         LocalStack(environment=settings) as stack,
         Client(stack.sampler, stack.feedback, timeout_s=TIMEOUT_S) as apa,
@@ -94,6 +101,8 @@ def _seen(prior: str, users: int, pause_s: float, rounds: int, prepare: bool) ->
     ):
         each = pool.map(lambda user: _user(apa, prior, pause_s, rounds, user), range(users))
         slates = [slate for of_user in each for slate in of_user]
+        # Until what was made for those who left is dropped.
+        time.sleep(1.2 * LIFETIME_S if prepare else 0.0)
         counted, wasted = _counted(stack.metrics["sampler"])
     return _Seen(
         milliseconds=[taken for taken, _ in slates],
@@ -108,7 +117,7 @@ def _user(
     apa: Client, prior: str, pause_s: float, rounds: int, user: int
 ) -> list[tuple[float, SampleResult]]:
     """Milliseconds and result of each slate but the first."""
-    session = apa.create_session(prior, budget=PER_ROUND * rounds, particles_per_round=PER_ROUND)
+    session = apa.create_session(prior, budget=PER_ROUND * (rounds + 1), particles_per_round=PER_ROUND)
     # Not all in step.
     time.sleep(pause_s * user / 8.0)
     slates = []

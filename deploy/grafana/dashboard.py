@@ -108,6 +108,21 @@ ROWS: dict[str, Sequence[Graph]] = {
             "By reason.",
         ),
         Graph(
+            "Runs by route",
+            "reqps",
+            [
+                Query(rate("apa_runs_by_route_total", "route"), "{{route}}"),
+                Query(rate("apa_runs_inadequate_total", "route"), "{{route}}, not adequate"),
+            ],
+            "Adequate by their certificate, or not.",
+        ),
+        Graph(
+            "Runs made ahead",
+            "reqps",
+            [Query(rate("apa_prepared_runs_total", "outcome"), "{{outcome}}")],
+            "By outcome; all but hit and joined were made for nobody.",
+        ),
+        Graph(
             "Batch, mean",
             "short",
             [
