@@ -79,13 +79,15 @@ class ItemFeaturesAtOnce:
     """Features of all items of a catalogue that does not change."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[str, float, int], Tensor] = {}
+        self._kept: dict[tuple[str, float], tuple[Catalogue, Tensor]] = {}
 
     def of(self, prior: Prior, level: float, catalogue: Catalogue) -> Tensor:
-        key = (prior.content_hash, level, id(catalogue))
-        if key not in self._kept:
-            self._kept[key] = features_of(prior, torch.from_numpy(catalogue.vectors), level)
-        return self._kept[key]
+        key = (prior.content_hash, level)
+        kept = self._kept.get(key)
+        if kept is None or kept[0] is not catalogue:
+            kept = catalogue, features_of(prior, torch.from_numpy(catalogue.vectors), level)
+            self._kept[key] = kept
+        return kept[1]
 
 
 def _run(job: Job, routed: Routed) -> Population:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -35,6 +35,7 @@ class _Known:
 class _Table:
     known: _Known | None = None
     coming: Background[_Known] | None = None
+    updating: threading.Lock = field(default_factory=threading.Lock)
 
 
 class CatalogueFeatures:
@@ -74,10 +75,14 @@ class CatalogueFeatures:
                     table.coming = Background(lambda: self._made(prior, level, catalogue, known, new), what)
                 table.coming.get()
             return None
-        made = self._made(prior, level, catalogue, known, new)
-        with self._lock:
-            table.known = made
-        return made.features
+        with table.updating:
+            # Who waited for another caller's finds it made.
+            if table.known is not None and table.known.catalogue is catalogue:
+                return table.known.features
+            made = self._made(prior, level, catalogue, known, new)
+            with self._lock:
+                table.known = made
+            return made.features
 
     def _table(self, key: tuple[str, float]) -> _Table:
         with self._lock:

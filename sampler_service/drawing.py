@@ -23,7 +23,7 @@ from sampler_service.config import SamplerSettings
 from sampler_service.grids import start_time
 from sampler_service.routes import StoredPool, draw_pool
 from sampler_service.routes.stored_pool import NUM_STORED
-from sampler_service.stored_files import FILE, StoredFile, write_stored
+from sampler_service.stored_files import FILE, StoredFile, in_half_precision, write_stored
 from sampler_service.stored_pools import CHUNK, pool_id_of
 
 
@@ -37,7 +37,9 @@ def drawn(prior: Prior, config: SamplingConfig, size: int = NUM_STORED, first_ch
     config = config.model_copy(update={"t_start": begin, "corrector": "none", "route": "steer"})
     chunks = range(first_chunk, first_chunk - (-size // CHUNK))
     x = torch.cat([draw_pool(prior, CHUNK, config, generation=chunk).x for chunk in chunks])[:size]
-    features = {DATA_END_LOG_SNR: features_of(prior, x, DATA_END_LOG_SNR)} if prior.feature_dim else {}
+    x = in_half_precision(x)
+    level = DATA_END_LOG_SNR
+    features = {level: in_half_precision(features_of(prior, x, level))} if prior.feature_dim else {}
     return StoredFile(StoredPool(x, prior.content_hash), pool_id_of(prior, config), features)
 
 

@@ -99,7 +99,7 @@ def fits(prepared: PreparedRun, asked: Job) -> bool:
     call, shelf = asked.call, _shelf_of(prepared.routed)
     if call.sampling.seed is not None or call.progress_every or call.preview_particles:
         return False
-    if shelf is not None and shelf.catalogue is not asked.catalogue:
+    if shelf is not None and (call.include_particles or shelf.catalogue is not asked.catalogue):
         return False
     return _target(prepared.job) == _target(asked)
 

@@ -126,12 +126,14 @@ class Routing:
         if named == "auto":
             if isinstance(known, str):
                 return _steered(job, known)
-            looks_at_all = not job.call.include_particles and self._looks_at_all(job, known)
+            candidates = self._candidates(job, known)
+            looks_at_all = not job.call.include_particles and isinstance(candidates, ShelfCandidates)
             choice = choose(known.outlook, job.num_particles, looks_at_all=looks_at_all)
-            return self._routed(job, choice, known)
+            return self._routed(job, choice, known, candidates)
         if isinstance(known, str):
             raise _not_there_yet(job)
-        return self._routed(job, RouteChoice(named, route_named_by(job.call, job.session)), known)
+        choice = RouteChoice(named, route_named_by(job.call, job.session))
+        return self._routed(job, choice, known, self._candidates(job, known) if named == "rank" else None)
 
     def _known(self, job: Job, surrogate: Surrogate) -> _Known | str:
         """Or why nothing is known."""
@@ -157,20 +159,17 @@ class Routing:
             raise NumericalError("a non-finite reward of a stored draw", expected="finite rewards")
         return _Known(stored, features, latent, Outlook(reward, beta), asked)
 
-    def _routed(self, job: Job, choice: RouteChoice, known: _Known) -> Routed:
+    def _routed(self, job: Job, choice: RouteChoice, known: _Known, candidates: Exhaustive | None) -> Routed:
         seed = job.config.seed
         assert seed is not None, "a job's seed is drawn"
         draws, outlook, n = known.stored.draws, known.outlook, job.num_particles
         config, start, ranked = job.config, None, None
         if choice.name == "rank":
-            ranked = Ranked(rank(draws, outlook, n, seed), self._candidates(job, known))
+            ranked = Ranked(rank(draws, outlook, n, seed), candidates)
         elif choice.name == "pool_start":
             start = start_from(draws.x, outlook.reward, job.config.beta, n, Generator().manual_seed(seed))
             config = joined_late(config)
         return Routed(choice, config, start, ranked, known.denoiser_evaluations, outlook)
-
-    def _looks_at_all(self, job: Job, known: _Known) -> bool:
-        return isinstance(self._candidates(job, known), ShelfCandidates)
 
     def _candidates(self, job: Job, known: _Known) -> Exhaustive | None:
         if job.catalogue is None:

@@ -24,7 +24,7 @@ from sampler_service.grids import start_time
 from sampler_service.routes.stored_pool import StoredPool, seed_of
 from sampler_service.service_loop import Failed, Finished, OnEvent, RunEvent, RunHandle, RunRequest
 from sampler_service.showing_on_device import OnDevice
-from sampler_service.stored_files import FILE, StoredFile, read_stored, write_stored
+from sampler_service.stored_files import FILE, StoredFile, in_half_precision, read_stored, write_stored
 
 _log = logging.getLogger(__name__)
 
@@ -139,8 +139,11 @@ class StoredPools:
     def _on_disk(self, prior: Prior) -> Stored | None:
         """What a file holds; one that cannot be used is left alone, and said."""
         folder = self._folder_of(prior)
-        in_folder = None if folder is None else folder / FILE
-        for path in (in_folder, self._kept_at(pool_id_of(prior, self._of_draws(prior)))):
+        in_folder, wanted = (
+            None if folder is None else folder / FILE,
+            pool_id_of(prior, self._of_draws(prior)),
+        )
+        for path in (in_folder, self._kept_at(wanted)):
             if path is None:
                 continue
             try:
@@ -149,6 +152,8 @@ class StoredPools:
                 _log.warning("%s", error)
                 continue
             if found is not None:
+                if found.pool_id != wanted:
+                    _log.warning("the stored draws of %s are of other steps than runs here", prior.card.name)
                 _log.info("%d stored draws of %s are read from %s", len(found.draws), prior.card.name, path)
                 return Stored(found.draws, found.pool_id, found.features)
         return None
@@ -164,7 +169,8 @@ class StoredPools:
         config = self._of_draws(prior)
         num_chunks = -(-self._size // CHUNK)
         x = torch.cat([self._chunk(prior, config, number) for number in range(num_chunks)])
-        stored = Stored(StoredPool(x[: self._size], prior.content_hash), pool_id_of(prior, config))
+        draws = StoredPool(in_half_precision(x[: self._size]), prior.content_hash)
+        stored = Stored(draws, pool_id_of(prior, config))
         self._keep(stored)
         return stored
 
@@ -212,7 +218,7 @@ class StoredPools:
         for x in torch.split(stored.draws.x, CHUNK):
             self._check_open()
             parts.append(self._on_device.features(prior, level, x))
-        features = torch.cat(parts)
+        features = in_half_precision(torch.cat(parts))
         if not stored.features:
             self._keep(stored, {level: features})
         return features

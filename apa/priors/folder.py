@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -180,13 +181,16 @@ def short_content_hash(config: PriorConfig) -> str:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Replace a file by one that is complete and on disk."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    """Replace a file by one that is complete and on disk, whoever else writes it at the same time."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _model_of(prior: Prior) -> _UNetModel | _MLPModel | _MixtureModel:

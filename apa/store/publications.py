@@ -52,7 +52,6 @@ class Publications:
                 _log.warning("publications cannot be heard just now: %s", type(error).__name__)
             except Exception:
                 _log.exception("publications could not be heard")
-            self._on_pause()
             self._closed.wait(RETRY_S)
 
     def _until_lost(self) -> None:

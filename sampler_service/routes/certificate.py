@@ -118,7 +118,8 @@ def _is_of_draws(population: Population) -> bool:
 
 def _log_normal(population: Population) -> bool:
     n, ess = len(population.weights), 1.0 / float(population.weights.square().sum())
-    return n > 1 and not population.num_resamplings and ess >= LEAST_RATIO * n
+    own = bool(population.ess_history)
+    return own and n > 1 and not population.num_resamplings and ess >= LEAST_RATIO * n
 
 
 def _of_a_mild_run(population: Population) -> tuple[float, float]:

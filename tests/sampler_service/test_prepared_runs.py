@@ -343,6 +343,7 @@ def test_a_ranked_shelf_is_of_the_call_s_own_masks_and_of_no_older_revision(made
 
     assert fits(run, masked)
     assert not fits(run, replace(masked, catalogue=newer))
+    assert not fits(run, replace(masked, call=replace(masked.call, include_particles=True)))
     of_call = run.routed_for(masked).ranked
     assert of_call is not None
     assert isinstance(of_call.candidates, ShelfCandidates)

@@ -17,6 +17,7 @@ from sampler_service.routes import draw_pool
 from sampler_service.scheduler import Limits
 from sampler_service.service_loop import EngineThread
 from sampler_service.showing_on_device import OnDevice
+from sampler_service.stored_files import in_half_precision
 from sampler_service.stored_pools import CHUNK, Stored, StoredPools
 from tests.trainer_worker.world import write_prior
 from tests.waiting import wait_until
@@ -61,7 +62,7 @@ def test_a_pool_begins_when_it_is_asked_for_and_has_the_same_draws_whatever_its_
     assert torch.equal(small.draws.x, large.draws.x[:64])
     assert small.names[3] == large.names[3]
     first = draw_pool(prior, CHUNK, CONFIG, generation=0)
-    torch.testing.assert_close(large.draws.x[:CHUNK], first.x, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(large.draws.x[:CHUNK], first.x, rtol=1e-3, atol=1e-3)
     assert len(torch.unique(large.draws.x, dim=0)) == CHUNK + 10
 
 
@@ -99,7 +100,8 @@ def test_features_are_computed_once_for_a_level(engine: EngineThread, prior: Net
     features = kept.features(stored, prior, 6.0)
     assert features is not None
     assert features is kept.features(stored, prior, 6.0)
-    torch.testing.assert_close(features, OnDevice(engine).features(prior, 6.0, stored.draws.x))
+    looked_at = OnDevice(engine).features(prior, 6.0, stored.draws.x)
+    torch.testing.assert_close(features, in_half_precision(looked_at))
 
 
 def test_what_could_not_be_made_is_tried_again_when_somebody_asks() -> None:
