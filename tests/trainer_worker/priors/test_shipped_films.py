@@ -61,6 +61,7 @@ def test_the_files_stay_small() -> None:
 
     assert size["vectors.npy"] < 2_000_000
     assert size["items.csv"] < 2_000_000
+    assert size.pop("stored_draws.safetensors") < 4_000_000
     assert sum(size.values()) < 10_000_000
 
 
