@@ -5,6 +5,8 @@ PYTHON ?= python3
 #                                                    in PIP_EXTRA_INDEX_URL (its address: the selector on pytorch.org)
 #   CUDA:                                            make install TORCH="torch==2.13.0" where pip's torch is that build
 TORCH ?= torch==2.13.0
+# How many processes share the tests; the tests of a file stay together.
+WORKERS ?= auto
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -23,7 +25,7 @@ demo: install
 	$(BIN)/apa demo $(DEMO)
 
 test: install
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 check: install
 	$(BIN)/ruff format --check .

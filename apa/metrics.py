@@ -8,11 +8,13 @@ bring its SDK and a second registry for one histogram.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from apa.records.sampling import RouteName
 from apa.records.session import RefitQuality
 
 CALL_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 50, 100)
@@ -22,6 +24,7 @@ COUNT_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192)
 GAP_BUCKETS = (-2, -1, -0.5, -0.25, -0.1, 0, 0.1, 0.25, 0.5, 1, 2, 4)
 REFIT_RESULTS = ("published", "superseded", "unchanged", "gated", "failed", "unavailable")
 PREPARED_OUTCOMES = ("hit", "joined", "superseded", "expired", "mismatched", "evicted", "failed")
+STREAM_ENDS = ("finished", "cancelled", "deadline", "refused", "busy", "error")
 RATIO_BUCKETS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
@@ -54,21 +57,18 @@ class SamplerMetrics:
     surrogate_cache_queries: Counter
     surrogate_staleness_seconds: Histogram
     runs_by_route: Counter
-    """By `route`: rank, pool_start, steer."""
+    """By `route`, a RouteName."""
     runs_inadequate: Counter
     """Likewise."""
     prepared_runs: Counter
     """By `outcome`, one of PREPARED_OUTCOMES."""
     prepared_wasted_evaluations: Counter
     streams_ended: Counter
-    """By `reason`: finished, cancelled, deadline, refused (the caller's mistake), busy, error."""
+    """By `reason`, one of STREAM_ENDS; refused is the caller's mistake."""
 
     @classmethod
     def create(cls, registry: CollectorRegistry) -> Self:
         make = _Maker(registry)
-        prepared = make.counter("prepared_runs_total", "Runs made ahead of their call, ended.", ["outcome"])
-        for outcome in PREPARED_OUTCOMES:
-            prepared.labels(outcome=outcome)
         return cls(
             requests_running=make.gauge("requests_running", "Runs in the batch."),
             requests_waiting=make.gauge("requests_waiting", "Runs that wait for a place."),
@@ -95,18 +95,25 @@ class SamplerMetrics:
                 "From feedback accepted to the first run that a surrogate fitted on it steers.",
                 FRESHNESS_BUCKETS,
             ),
-            runs_by_route=make.counter("runs_by_route_total", "Runs by the route that they took.", ["route"]),
-            runs_inadequate=make.counter(
-                "runs_inadequate_total",
-                "Steered runs that are not adequate by their certificate, by route.",
-                ["route"],
+            runs_by_route=make.counter_by(
+                "route", get_args(RouteName), "runs_by_route_total", "Runs by the route that they took."
             ),
-            prepared_runs=prepared,
+            runs_inadequate=make.counter_by(
+                "route",
+                get_args(RouteName),
+                "runs_inadequate_total",
+                "Runs that are not adequate by their certificate, by route.",
+            ),
+            prepared_runs=make.counter_by(
+                "outcome", PREPARED_OUTCOMES, "prepared_runs_total", "Runs made ahead of their call, ended."
+            ),
             prepared_wasted_evaluations=make.counter(
                 "prepared_wasted_evaluations_total",
                 "Particles that the denoiser was asked about in runs made ahead that nobody saw.",
             ),
-            streams_ended=make.counter("streams_ended_total", "Sample streams ended.", ["reason"]),
+            streams_ended=make.counter_by(
+                "reason", STREAM_ENDS, "streams_ended_total", "Sample streams ended."
+            ),
         )
 
 
@@ -159,15 +166,11 @@ class TrainerMetrics:
     @classmethod
     def create(cls, registry: CollectorRegistry) -> Self:
         make = _Maker(registry)
-        refits = make.counter("refits_total", "Refits begun.", ["result"])
-        # There from the start: from nothing to the first refusal is no increase that an alert could see.
-        for result in REFIT_RESULTS:
-            refits.labels(result=result)
         return cls(
             refit_duration_seconds=make.histogram(
                 "refit_duration_seconds", "From taking the lease to publishing.", CALL_BUCKETS
             ),
-            refits=refits,
+            refits=make.counter_by("result", REFIT_RESULTS, "refits_total", "Refits begun."),
             refits_coalesced=make.counter("refits_coalesced_total", "Refits that another one had covered."),
             refit_batch_sessions=make.histogram(
                 "refit_batch_sessions", "Sessions that were refitted together.", COUNT_BUCKETS
@@ -201,6 +204,13 @@ class _Maker:
 
     def counter(self, name: str, text: str, labels: list[str] | None = None) -> Counter:
         return Counter(f"apa_{name}", text, labels or [], registry=self._registry)
+
+    def counter_by(self, label: str, values: Iterable[str], name: str, text: str) -> Counter:
+        """By one label, each value there from the start: from nothing to the first is no increase."""
+        counter = self.counter(name, text, [label])
+        for value in values:
+            counter.labels(value)
+        return counter
 
     def histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
         return Histogram(f"apa_{name}", text, buckets=buckets, registry=self._registry)

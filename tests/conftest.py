@@ -19,6 +19,9 @@ from apa.store.connection import connect
 def pytest_configure() -> None:
     # A shell starts background jobs with Ctrl-C ignored, and children inherit that: some tests send it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        # Processes beside each other: more threads of torch would only wait. Before it is imported.
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
     # How long an example takes says how busy the machine is.
     settings.register_profile("untimed", deadline=None)
     settings.load_profile("untimed")

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 from prometheus_client import CollectorRegistry
 
-from apa.metrics import FeedbackMetrics, SamplerMetrics, TrainerMetrics, grpc_call_duration
+from apa.metrics import (
+    PREPARED_OUTCOMES,
+    REFIT_RESULTS,
+    STREAM_ENDS,
+    FeedbackMetrics,
+    SamplerMetrics,
+    TrainerMetrics,
+    grpc_call_duration,
+)
 
 FORBIDDEN = {"user", "user_id", "session", "session_id", "tenant"}
 
@@ -29,6 +37,23 @@ def test_names_have_the_prefix_and_base_units(registry: CollectorRegistry) -> No
 def test_no_label_is_of_a_user_or_session(registry: CollectorRegistry) -> None:
     names = {name for metric in registry.collect() for sample in metric.samples for name in sample.labels}
     assert not names & FORBIDDEN
+
+
+@pytest.mark.parametrize(
+    ("name", "label", "values"),
+    [
+        ("runs_by_route", "route", ("rank", "pool_start", "steer")),
+        ("runs_inadequate", "route", ("rank", "pool_start", "steer")),
+        ("streams_ended", "reason", STREAM_ENDS),
+        ("prepared_runs", "outcome", PREPARED_OUTCOMES),
+        ("refits", "result", REFIT_RESULTS),
+    ],
+)
+def test_every_value_of_a_known_label_is_there_from_the_start(
+    registry: CollectorRegistry, name: str, label: str, values: tuple[str, ...]
+) -> None:
+    for value in values:
+        assert registry.get_sample_value(f"apa_{name}_total", {label: value}) == 0
 
 
 def test_the_call_duration_has_the_conventions_name_and_labels() -> None:
