@@ -69,7 +69,7 @@ class AtOnce:
 
     def latent(self, surrogate: Surrogate, x: Tensor, features: Tensor | None) -> Prediction | None:
         known = None if features is None else surrogate.latent_features(features)
-        return surrogate.latent_items(x.double()) if known is None else known
+        return surrogate.latent_items(x) if known is None else known
 
     def rewards_denoised(self, prior: Prior, potential: Potential, x: Tensor, t: float) -> Tensor:
         return torch.cat([reward_of(prior, potential, part, t) for part in torch.split(x, CHUNK)])

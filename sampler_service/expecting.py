@@ -63,11 +63,13 @@ def expected_of(job: Job, pool: Pool, expecting: Expecting, *, roughly: bool = F
     if job.surrogate is None or len(pool) == 0:
         zeros = torch.zeros(len(pool))
         return Prediction(zeros, zeros)
-    if pool.latent is not None:
+    if roughly and pool.latent is not None:
         return job.surrogate.in_users_units(pool.latent)
     known = None
     if pool.features is not None:
-        known = expecting.predict_features(job.surrogate, pool.features)
+        known = expecting.predict_features(
+            job.surrogate, pool.features if roughly else pool.features.double()
+        )
     if known is None:
         known = expecting.predict_items(job.surrogate, pool.x if roughly else pool.x.double())
     return expecting.predict(job.prior, job.surrogate, pool.x) if known is None else known

@@ -136,9 +136,10 @@ class SamplingStream:
         if job.call.include_particles or job.session is None:
             for chunk in chunks(population.x.numpy(), population.log_weights.numpy(), max_bytes):
                 yield chunk
+        certifying = self.executor.submit(certificate_of, job, population, routed)
         if job.session is not None:
             yield await self._blocking(self._show, job, population, routed.ranked, left)
-        certificate = await self._blocking(certificate_of, job, population, routed)
+        certificate = await asyncio.wrap_future(certifying)
         self.measuring.certified(routed.choice.name, certificate)
         yield finished_of(event, routed.denoiser_evaluations, certificate)
 

@@ -103,7 +103,7 @@ class Scoring:
         level = learnt.surrogate.feature_level
         if level is not None:
             features = self._features(learnt.prior, level, x)
-            prediction = self.on_device.predict_features(learnt.surrogate, features)
+            prediction = self.on_device.predict_features(learnt.surrogate, features.double())
             if prediction is not None:
                 return prediction
         return self.on_device.predict(learnt.prior, learnt.surrogate, torch.from_numpy(x))

@@ -84,7 +84,7 @@ class OnDevice:
         return self._together(surrogate.joint_items, x)
 
     def latent(self, surrogate: Surrogate, x: Tensor, features: Tensor | None) -> Prediction | None:
-        """The posterior of the latent reward of items at the data end, without the denoiser.
+        """The posterior of the latent reward of items at the data end, without the denoiser, in their dtype.
 
         Args:
             x: (M, *data_shape). features: (M, F), where they are known.
@@ -93,7 +93,7 @@ class OnDevice:
             None when the surrogate reads anything else.
         """
         known = None if features is None else self._in_blocks(surrogate.latent_features, features)
-        return self._in_blocks(surrogate.latent_items, x.double()) if known is None else known
+        return self._in_blocks(surrogate.latent_items, x) if known is None else known
 
     def rewards_denoised(self, prior: Prior, potential: Potential, x: Tensor, t: float) -> Tensor:
         """(M,), float64: a run's own reward of x: (M, *data_shape) at t, by one denoiser call for each."""

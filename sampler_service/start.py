@@ -20,6 +20,9 @@ from torch import Tensor
 from apa.errors import InvalidArgument
 from sampler_service.resampling import systematic
 
+_HALVINGS = 20
+"""To a millionth of beta."""
+
 
 @dataclass(frozen=True)
 class Start:
@@ -78,7 +81,7 @@ def largest_share(tilt: Tensor, least_ess: float) -> float:
     if ess_of(tilt) >= least_ess:
         return 1.0
     low, high = 0.0, 1.0
-    for _ in range(40):
+    for _ in range(_HALVINGS):
         middle = 0.5 * (low + high)
         low, high = (middle, high) if ess_of(middle * tilt) >= least_ess else (low, middle)
     return low
@@ -86,7 +89,8 @@ def largest_share(tilt: Tensor, least_ess: float) -> float:
 
 def ess_of(log_weights: Tensor) -> float:
     """1 / sum softmax(w)^2 of log-weights (M,)."""
-    return float(torch.exp(2.0 * torch.logsumexp(log_weights, 0) - torch.logsumexp(2.0 * log_weights, 0)))
+    weights = torch.exp(log_weights - log_weights.max())
+    return float(weights.sum().square() / weights.square().sum())
 
 
 def _refused(message: str, expected: str, found: str) -> InvalidArgument:

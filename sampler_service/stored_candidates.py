@@ -52,4 +52,6 @@ class StoredCandidates:
         """Without what looks like something before it: all of the pool would be too many to compare."""
         del ranked
         places = distinct(pool.x)
+        if len(places) == len(pool):
+            return pool, prediction
         return pool.part(places), Prediction(prediction.mean[places], prediction.std[places])

@@ -96,7 +96,7 @@ def check_no_worse(now: Tensor, before: Tensor, fresh: Tensor) -> None:
 
 def _predicted(surrogate: Surrogate, prior: Prior, x: Tensor, features: Tensor | None) -> Prediction:
     # Encoding every item once more would cost more than the refit.
-    known = None if features is None else surrogate.predict_features(features)
+    known = None if features is None else surrogate.predict_features(features.double())
     return surrogate.predict(prior, x) if known is None else known
 
 

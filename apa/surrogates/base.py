@@ -92,14 +92,17 @@ class Surrogate(ABC):
         return None
 
     def latent_features(self, features: Tensor) -> Prediction | None:
-        """The posterior of `value` at the data end, by features (M, F); None when it reads anything else."""
+        """The posterior of `value` at the data end, by features (M, F); None when it reads anything else.
+
+        Computed in their dtype: in float32 for a first look at many.
+        """
         del features
         return None
 
     def latent_items(self, x_0: Tensor) -> Prediction | None:
         """The same of items x_0: (M, *data_shape) by nothing but themselves; None when it reads more.
 
-        Computed in their dtype: in float32 for a first look.
+        Computed in their dtype as well.
         """
         del x_0
         return None

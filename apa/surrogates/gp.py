@@ -98,7 +98,7 @@ class GpSurrogate(Surrogate):
     @torch.no_grad()
     def latent_features(self, features: Tensor) -> Prediction | None:
         at = self.coordinates
-        return self._latent(at.of_features(features).double()) if isinstance(at, FeatureCoordinates) else None
+        return self._latent(at.of_features(features)) if isinstance(at, FeatureCoordinates) else None
 
     @torch.no_grad()
     def latent_items(self, x_0: Tensor) -> Prediction | None:

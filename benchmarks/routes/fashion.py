@@ -68,6 +68,6 @@ def fashion_places(scale: Scale) -> Iterator[LearnedPlace]:
 
 def read(surrogate: Surrogate, features: Tensor) -> Tensor:
     """(M,), float64, r of images by their features (M, F) at the data end."""
-    latent = surrogate.latent_features(features)
+    latent = surrogate.latent_features(features.double())
     assert latent is not None, "a gp of images reads their features"
     return latent.mean.double()

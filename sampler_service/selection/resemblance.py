@@ -23,11 +23,13 @@ def share_of_variance_left(candidates: Candidates, picked: Sequence[int]) -> Ten
     correlation = correlation_of(candidates)
     if not picked:
         return torch.ones(len(candidates), dtype=torch.float64)
-    positions = list(picked)
-    among = correlation[positions][:, positions] + _JITTER * torch.eye(len(positions), dtype=torch.float64)
+    positions = torch.tensor(picked)
+    to_picked = correlation[positions]
+    among = to_picked[:, positions]
+    among.diagonal().add_(_JITTER)
     # Not by a Cholesky factor: the correlation of near copies may be indefinite by rounding.
-    known: Tensor = torch.linalg.solve(among, correlation[positions])
-    return 1.0 - (correlation[positions] * known).sum(dim=0).clamp(0.0, 1.0)
+    known: Tensor = torch.linalg.solve(among, to_picked)
+    return 1.0 - (to_picked * known).sum(dim=0).clamp(0.0, 1.0)
 
 
 def joint_draws(candidates: Candidates, count: int, generator: torch.Generator) -> Tensor:
