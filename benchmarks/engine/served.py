@@ -80,7 +80,7 @@ async def _measure(address: str, scale: Scale) -> list[Row]:
                     prior="films", num_particles=NUM_PARTICLES, sampling=_options().model_dump()
                 )
 
-            speeds, added = [], []
+            speeds, added, empty = [], [], []
             await _batch(served), await _batch(in_process)
             for repeat in range(scale.pick(7, 2)):
                 first, second = (served, in_process) if repeat % 2 else (in_process, served)
@@ -90,9 +90,13 @@ async def _measure(address: str, scale: Scale) -> list[Row]:
                 first, second = (served, in_process) if repeat % 2 else (in_process, served)
                 taken = {first: await _first_message(first), second: await _first_message(second)}
                 added.append(1e3 * (taken[served] - taken[in_process]))
+                # The server has rested for as long as before a run that is served.
+                await _first_message(in_process)
+                empty.append(1e3 * await _empty_call(apa))
     return [
         row("served over gRPC against in-process, particles per second", speeds, 0.9, note="8 callers"),
         row("milliseconds that gRPC adds to the first message", added, 1.0, "most"),
+        row("milliseconds of a call over gRPC that does nothing", empty, note="ListPriors"),
     ]
 
 
@@ -116,6 +120,12 @@ async def _first_message(stream: Stream) -> float:
     async for _ in events:
         pass
     return taken
+
+
+async def _empty_call(apa: AsyncClient) -> float:
+    began = time.perf_counter()
+    await apa.list_priors()
+    return time.perf_counter() - began
 
 
 def _options() -> SamplingOverrides:
