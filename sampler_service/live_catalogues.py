@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 LOOK_EVERY_S = 0.25
 PAGE = 256
 """Items that are read at once: between two pages others have the interpreter to themselves."""
-REST = 4.0
+REST = 8.0
 """How many times as long as it worked the watching thread rests."""
 
 
